@@ -1,0 +1,32 @@
+# `make reproduce` and `make test` do everything from a clean clone; each first makes the environment in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+# One process per core at most; the notebooks' kernels and XLA are threaded themselves.
+WORKERS ?= 2
+
+.PHONY: setup reproduce test test-fast lint
+
+setup: .venv/.complete
+
+# The stamp is written last, so that an interrupted set-up is done again.
+.venv/.complete: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rfcollapse needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+reproduce: setup
+	$(BIN)/python -m rfcollapse reproduce
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
+	$(BIN)/python -m rfcollapse claims --check
+
+test-fast: setup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow" tests
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .

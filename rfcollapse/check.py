@@ -1,0 +1,121 @@
+"""What a public boundary accepts, and the words it refuses with.
+
+Each function takes the argument's name and value and returns the value ready for use (a float64 JAX array, or a Python
+int), or raises ValueError with the offending value and what is allowed. Tracers pass through unread, so a checked
+function can be jitted, vmapped and differentiated.
+"""
+
+import math
+import operator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+SYMMETRY_TOLERANCE = 1e-8  # of the largest entry; covers covariances accumulated in float32
+INDEFINITE_TOLERANCE = 1e-8  # of the largest eigenvalue, likewise
+
+
+def real(name, value):
+    """Finite real numbers of any shape, as float64."""
+    if isinstance(value, jax.core.Tracer):
+        return value.astype(jnp.float64)
+    array = _numbers(name, value)
+    _require(np.isfinite(array), array, f"{name} must be finite")
+    return jnp.asarray(array)
+
+
+def nonnegative(name, value):
+    """Real numbers ≥ 0, as float64."""
+    return _bounded(name, value, lambda array: array >= 0, "must be at least 0")
+
+
+def positive(name, value):
+    """Real numbers > 0, as float64."""
+    return _bounded(name, value, lambda array: array > 0, "must be greater than 0")
+
+
+def fraction(name, value):
+    """Real numbers in [0, 1], as float64."""
+    return _bounded(name, value, lambda array: (array >= 0) & (array <= 1), "must lie in [0, 1]")
+
+
+def integer(name, value, minimum, maximum=None):
+    """One whole number from minimum to maximum (None: no upper limit), as int."""
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number; got {value!r}") from None
+    if whole < minimum or (maximum is not None and whole > maximum):
+        allowed = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        raise ValueError(f"{name} must be {allowed}; got {whole}")
+    return whole
+
+
+def one_of(name, value, allowed):
+    """One of a few names."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+    return value
+
+
+def samples(name, value, minimum=1):
+    """Samples in rows, (n, d) with n ≥ minimum and d ≥ 1, finite, as float64."""
+    array = real(name, value)
+    if array.ndim != 2 or array.shape[0] < minimum or array.shape[1] < 1:
+        rows = f"at least {minimum} row{'s' if minimum > 1 else ''}"
+        raise ValueError(f"{name} must be a table of shape (n, d) with {rows}; got shape {array.shape}")
+    return array
+
+
+def covariance(name, value):
+    """A symmetric positive semi-definite (d, d) matrix, as float64; rounding asymmetry is averaged away."""
+    matrix = real(name, value)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 1:
+        raise ValueError(f"{name} must be a square matrix of shape (d, d); got shape {matrix.shape}")
+    if isinstance(matrix, jax.core.Tracer):
+        return matrix
+    asymmetry = float(jnp.max(jnp.abs(matrix - matrix.T)))
+    if asymmetry > SYMMETRY_TOLERANCE * float(jnp.max(jnp.abs(matrix))):
+        raise ValueError(f"{name} must be symmetric; entries differ from their mirror images by up to {asymmetry:.3g}")
+    matrix = (matrix + matrix.T) / 2
+    eigenvalues = jnp.linalg.eigvalsh(matrix)
+    if float(eigenvalues[0]) < -INDEFINITE_TOLERANCE * float(jnp.max(jnp.abs(eigenvalues))):
+        raise ValueError(
+            f"{name} must be positive semi-definite; its smallest eigenvalue is {float(eigenvalues[0]):.3g}"
+        )
+    return matrix
+
+
+def broadcastable(**arrays):
+    """The common shape of arrays that are combined elementwise; ValueError where there is none."""
+    shapes = {name: jnp.shape(array) for name, array in arrays.items()}
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"these shapes do not combine elementwise: {listed}") from None
+
+
+def _bounded(name, value, within, words):
+    if isinstance(value, jax.core.Tracer):
+        return value.astype(jnp.float64)
+    array = _numbers(name, value)
+    _require(np.isfinite(array) & within(array), array, f"{name} {words} and be finite")
+    return jnp.asarray(array)
+
+
+def _numbers(name, value):
+    if isinstance(value, complex) or np.iscomplexobj(value):
+        raise ValueError(f"{name} must be real; got complex numbers")
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number or an array of numbers; got {value!r:.80}") from None
+
+
+def _require(accepted, array, words):
+    if not np.all(accepted):
+        refused = array[np.unravel_index(int(np.argmin(accepted)), array.shape)] if array.ndim else array[()]
+        shown = f"{refused:.6g}" if math.isfinite(refused) else str(refused)
+        raise ValueError(f"{words}; got {shown}")

@@ -1,0 +1,1 @@
+"""Networks: rectified-flow models, their training, integration and the Reflow schemes."""

@@ -1,0 +1,1 @@
+"""Numbers with errors from runs: rates, distances, coverage."""

@@ -1,0 +1,1 @@
+"""Closed forms: float64, no randomness, no training, no plotting."""

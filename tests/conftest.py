@@ -1,0 +1,22 @@
+"""Every test runs with strict promotion and jaxtyping checked; `unchecked` switches the type checker off.
+
+The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture `unchecked`, so that
+they meet the words of `rfcollapse.check` as a user without beartype does.
+"""
+
+import jaxtyping
+
+jaxtyping.install_import_hook("rfcollapse", "beartype.beartype")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def unchecked():
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
