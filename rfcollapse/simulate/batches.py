@@ -1,0 +1,60 @@
+"""What both ways of simulating share: the shape of a run, and how seeds are spread over memory and devices."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Float
+
+
+class Run(NamedTuple):
+    """What `simulate.dae.run` returns."""
+
+    eigenvalues: Float[Array, "seeds rounds_plus_1 dim"]
+    """Spectrum of each round's second moment XᵀX/n (not centred), largest first."""
+    variances: Float[Array, "seeds rounds_plus_1 dim"]
+    """Variance of each round's data along the principal directions of the real data, in the same order."""
+    gains: Float[Array, "seeds rounds_plus_1"]
+    """Operator norm of the map fitted to each round's training set."""
+    kept: Float[Array, "seeds rounds_plus_1 keep dim"] | None
+    """The first `keep` samples of each round; None unless asked for."""
+
+
+class Process(NamedTuple):
+    """The static part of a simulation."""
+
+    kind: str
+    """"own" (replace, from the latest round alone), "cohorts" (replace, the whole pool) or "accumulate"."""
+    samples: int
+    """n."""
+    rank: int
+    """k ≤ d."""
+    keep: int
+    """Samples to return of each round."""
+    resample_from: str
+    """"pool" or "own"; read by "accumulate" only."""
+
+
+def over_seeds(one_seed: Callable, keys: jax.Array, bytes_per_seed: int, batch_bytes: int):
+    """[one_seed(k) for k in keys], vmapped in batches that fit the memory, the seeds shared out among all devices.
+
+    Each seed has its own key, so the numbers do not depend on batches or devices. Call it under `jax.jit`.
+    """
+    devices = jax.devices()
+    count = len(devices) if len(keys) >= len(devices) else 1
+    padding = -len(keys) % count
+    padded = jax.numpy.concatenate([keys, keys[:padding]])
+    per_device = len(padded) // count
+    batch = max(1, min(per_device, batch_bytes // max(1, bytes_per_seed)))
+
+    def mapped(some):
+        return jax.lax.map(one_seed, some, batch_size=batch)
+
+    if count > 1:
+        mesh = Mesh(np.array(devices), ("seeds",))
+        spec = PartitionSpec("seeds")
+        mapped = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    results = mapped(padded)
+    return jax.tree.map(lambda leaf: leaf[: len(keys)], results) if padding else results

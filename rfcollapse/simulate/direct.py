@@ -1,0 +1,105 @@
+"""The process with its samples: draw, fit, pass through, round after round."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from .batches import Process, Run, over_seeds
+
+BATCH_BYTES = 256 * 2**20  # samples of all seeds that are alive at once
+
+
+@functools.partial(jax.jit, static_argnames="process")
+def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> Run:
+    """`simulate.dae.run` on samples; arguments as there, checked there.
+
+    keys: one per seed. fractions: α of rounds 0 … J.
+    """
+    dimension = len(covariance) if data is None else data.shape[1]
+    samples = process.samples
+    rounds = {"own": _own, "cohorts": _cohorts, "accumulate": _accumulate}[process.kind]
+    if data is None:
+        variances, directions = jnp.linalg.eigh(covariance)
+        root = directions * jnp.sqrt(jnp.maximum(variances, 0.0))[None]
+
+    def one_seed(key):
+        first, rest = jax.random.split(key)
+        real = data if data is not None else jax.random.normal(first, (samples, dimension), jnp.float64) @ root.T
+        _, basis = jnp.linalg.eigh(real.T @ real / samples)
+        keys = jax.random.split(rest, len(fractions))
+        moments, gains, kept = rounds(keys, real, noise_std, resample_std, fractions, process)
+        along = jnp.einsum("id,jie,ed->jd", basis, moments, basis)
+        # No array of size 0 may leave the map over seeds.
+        return Run(jnp.linalg.eigvalsh(moments)[:, ::-1], along[:, ::-1], gains, kept if process.keep else None)
+
+    slots = 1 if process.kind == "own" else len(fractions) + 1
+    return over_seeds(one_seed, keys, 8 * slots * samples * dimension, BATCH_BYTES)
+
+
+def _fit(moment, noise_std, rank):
+    """The best linear denoiser of rank k, symmetric, and its operator norm."""
+    variances, directions = jnp.linalg.eigh(moment)
+    variances, directions = jnp.maximum(variances[-rank:], 0.0), directions[:, -rank:]
+    gains = variances / (variances + noise_std**2)
+    return (directions * gains[None]) @ directions.T, gains[-1]
+
+
+def _own(keys, real, noise_std, resample_std, fractions, process):
+    """Replace, each round from the last alone; real data enter the fit only."""
+    real_moment = real.T @ real / process.samples
+
+    def one_round(latest, inputs):
+        key, fraction = inputs
+        moment = latest.T @ latest / process.samples
+        fitted, gain = _fit((1 - fraction) * moment + fraction * real_moment, noise_std, process.rank)
+        noise = jax.random.normal(key, real.shape, jnp.float64)
+        return (latest + resample_std * noise) @ fitted, (moment, gain, latest[: process.keep])
+
+    return jax.lax.scan(one_round, real, (keys, fractions))[1]
+
+
+def _cohorts(keys, real, noise_std, resample_std, fractions, process):
+    """Replace, the whole pool passed on: slot 0 descends from round 0, slot j+1 from the real data given at round j."""
+    slots = len(fractions) + 1
+
+    def one_round(carry, inputs):
+        cohorts, weights = carry
+        key, fraction, slot = inputs
+        moment = jnp.einsum("c,cni,cnj->ij", weights, cohorts, cohorts) / process.samples
+        seen = cohorts[0, : process.keep]
+        cohorts, weights = cohorts.at[slot].set(real), ((1 - fraction) * weights).at[slot].set(fraction)
+        pool = jnp.einsum("c,cni,cnj->ij", weights, cohorts, cohorts) / process.samples
+        fitted, gain = _fit(pool, noise_std, process.rank)
+        noise = jax.random.normal(key, cohorts.shape, jnp.float64)
+        return ((cohorts + resample_std * noise) @ fitted, weights), (moment, gain, seen)
+
+    start = jnp.zeros((slots, *real.shape)).at[0].set(real), jnp.zeros(slots).at[0].set(1.0)
+    return jax.lax.scan(one_round, start, (keys, fractions, jnp.arange(1, slots)))[1]
+
+
+def _accumulate(keys, real, noise_std, resample_std, fractions, process):
+    """All rounds kept in equal weights; new rows are drawn from them, or made from the latest round."""
+    samples, dimension = real.shape
+    slots = len(fractions)
+
+    def one_round(history, inputs):
+        key, fraction, j = inputs
+        present = jnp.where(jnp.arange(slots) <= j, 1.0, 0.0)
+        moment = jnp.einsum("c,cni,cnj->ij", present / jnp.sum(present), history, history) / samples
+        pool = (1 - fraction) * moment + fraction * (real.T @ real) / samples
+        fitted, gain = _fit(pool, noise_std, process.rank)
+        pick, mix, noisy = jax.random.split(key, 3)
+        if process.resample_from == "pool":
+            rows = jax.random.randint(pick, (samples,), 0, (j + 1) * samples)
+            real_rows = jax.random.uniform(mix, (samples,), jnp.float64) < fraction
+            # Slot 0 holds the real data.
+            source = history.reshape(-1, dimension)[jnp.where(real_rows, rows % samples, rows)]
+        else:
+            source = history[j]
+        generated = (source + resample_std * jax.random.normal(noisy, real.shape, jnp.float64)) @ fitted
+        # The last round's product has no slot; dropping it is what "drop" says.
+        return history.at[j + 1].set(generated, mode="drop"), (moment, gain, history[j, : process.keep])
+
+    start = jnp.zeros((slots, *real.shape)).at[0].set(real)
+    return jax.lax.scan(one_round, start, (keys, fractions, jnp.arange(slots)))[1]
