@@ -277,6 +277,18 @@ def test_chunks_are_the_whole_in_order(tmp_path, name, write):
     np.testing.assert_array_equal(np.concatenate(chunks), table)
 
 
+def test_the_place_of_a_bad_number_is_that_in_the_file_not_in_the_chunk(tmp_path):
+    table = np.ones((11, 2))
+    table[9, 1] = np.nan
+    np.save(tmp_path / "x.npy", table)
+    np.savetxt(tmp_path / "x.csv", table, delimiter=",")
+    for name, place in [("x.npy", r"row 9, column 1 \(counted from 0\)"), ("x.csv", "line 10, column 2")]:
+        chunks = data.sample_chunks(tmp_path / name, rows=4)
+        assert len(next(chunks)) == len(next(chunks)) == 4
+        with pytest.raises(ValueError, match=place):
+            next(chunks)
+
+
 def test_a_huge_npy_is_not_read_into_memory(tmp_path):
     # 8 TB that no disk holds: a sparse file, of which only the first chunk is touched
     shape, path = (10**9, 1000), tmp_path / "huge.npy"

@@ -33,7 +33,8 @@ def coverage(real: Real[ArrayLike, "n d"], generated: Real[ArrayLike, "m d"], *,
     coverage is 1 − Π_{i=1}^{k} (n − i)/(n + m − i), whatever they are: a value to compare with (their Lemma 2).
 
     real, generated: n and m rows in the space in which distances mean something. neighbours: k, from 1 to
-    min(n, m) − 1; a point is no neighbour of itself. O((n + m)² d) time. Raises ValueError for other shapes or k.
+    min(n, m) − 1; a point is no neighbour of itself. O((n + m)² d) time: seconds on a
+    CPU for 8,000 + 8,000 images of 768 pixels. Raises ValueError for other shapes or k.
     """
     real, generated = check.samples("real", real), check.samples("generated", generated)
     if real.shape[1] != generated.shape[1]:
