@@ -76,7 +76,7 @@ def scheme_limit(
     point itself, which is unique and found by bisection between 1 and λ0. Where neither ridge nor real pairs pull
     (τ = 0 and: reflow, ra, α = 0, or oras with ε = 0), every model is a fixed point: the initial variance.
 
-    The paths of oras are taken as straight here. Their true bend (`initial_angle` of `scheme_trajectory`) moved its limit
+    The paths of oras are taken as straight here. The true bend (`initial_angle` of `scheme_trajectory`) moved the limit
     by at most 2.5 % for λ0 from 0.1 to 10, ε from 0.3 to 2, α from 0.1 to 0.7 and τ from 0.05 to 0.2.
 
     Args:
