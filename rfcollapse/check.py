@@ -106,12 +106,16 @@ def _bounded(name, value, within, words):
 
 
 def _numbers(name, value):
-    if isinstance(value, complex) or np.iscomplexobj(value):
-        raise ValueError(f"{name} must be real; got complex numbers")
     try:
-        return np.asarray(value, dtype=np.float64)
+        complex_valued = np.iscomplexobj(value)
+        array = None if value is None or complex_valued else np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a number or an array of numbers; got {value!r:.80}") from None
+        complex_valued, array = False, None
+    if complex_valued:
+        raise ValueError(f"{name} must be real; got complex numbers")
+    if array is None:
+        raise ValueError(f"{name} must be a number or an array of numbers; got {value!r:.80}")
+    return array
 
 
 def _require(accepted, array, words):

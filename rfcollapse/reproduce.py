@@ -122,6 +122,8 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
             notebook,
             timeout=CELL_TIMEOUT,
             kernel_name="python3",
+            # The kernel's own warnings (of its transport, say) would run into the progress bar.
+            extra_arguments=["--IPKernelApp.log_level=40"],
             resources={"metadata": {"path": str(source.parent)}},
             record_timing=False,
             on_cell_executed=lambda cell, **_: progress.update(),

@@ -47,7 +47,7 @@ def test_norm_bound_is_tight_at_its_first_step_as_signal_vanishes():
 
 def test_norm_bound_needs_tiny_noise():
     rng = np.random.default_rng(5)
-    data = rng.normal(size=(10_000, 1))
+    data = rng.normal(size=(1_000_000, 1))  # long, so that an n × n factor would not fit in memory
     data *= np.sqrt(0.043) / np.sqrt(np.mean(data**2))
     assert not bool(dae.norm_bound_applies(data, 1.0, 1.0))  # u0 = .043 is already too large when s = σ
     assert bool(dae.norm_bound_applies(data * 0.99, 1.0, 1.0))

@@ -1,0 +1,57 @@
+"""The gatekeepers themselves: what passes comes out ready, what does not is named."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rfcollapse import check
+
+
+def test_values_come_out_as_float64_arrays():
+    for function in (check.real, check.nonnegative, check.fraction):
+        for value in (1, 0.5, np.float32(0.25), [0.1, 1], jnp.ones(2, jnp.float32), np.array([1, 0])):
+            result = function("x", value)
+            assert isinstance(result, jax.Array) and result.dtype == jnp.float64
+            np.testing.assert_array_equal(result, np.asarray(value))
+
+
+def test_tracers_pass_through_unread():
+    assert float(jax.jit(lambda x: check.fraction("x", x))(7.0)) == 7.0
+    assert jax.jit(lambda x: check.covariance("x", x))(-jnp.eye(2)).shape == (2, 2)
+
+
+def test_integers_of_any_make():
+    assert check.integer("k", np.int32(3), 1) == 3 and type(check.integer("k", np.int64(3), 1)) is int
+    assert check.integer("k", jnp.asarray(3), 1) == 3
+
+
+def test_covariance_averages_rounding_away():
+    matrix = np.array([[1.0, 0.3], [0.3 + 1e-12, 2.0]])
+    result = check.covariance("c", matrix)
+    assert result[0, 1] == result[1, 0]
+    check.covariance("c", np.diag([1.0, -1e-12]))  # rounding of a singular matrix
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: check.real("x", np.inf), "x must be finite; got inf"),
+        (lambda: check.real("x", np.array([[1.0, np.nan]])), "x must be finite; got nan"),
+        (lambda: check.real("x", None), "x must be a number or an array of numbers; got None"),
+        (lambda: check.real("x", [1, [2]]), "x must be a number or an array of numbers"),
+        (lambda: check.nonnegative("x", [3.0, -0.5]), "x must be at least 0 and be finite; got -0.5"),
+        (lambda: check.positive("x", 0), "x must be greater than 0 and be finite; got 0"),
+        (lambda: check.fraction("x", 1.0001), r"x must lie in \[0, 1\] and be finite; got 1.0001"),
+        (lambda: check.integer("x", True + 0.5, 0), "x must be a whole number; got 1.5"),
+        (lambda: check.integer("x", 5, 1, 4), "x must be from 1 to 4; got 5"),
+        (lambda: check.samples("x", np.ones((3, 0))), r"at least 1 row; got shape \(3, 0\)"),
+        (lambda: check.samples("x", np.ones((3, 2)), minimum=4), "at least 4 rows"),
+        (lambda: check.covariance("x", np.ones((0, 0))), "square matrix"),
+        (lambda: check.broadcastable(a=jnp.ones(2), b=jnp.ones(3)), r"a \(2,\), b \(3,\)"),
+        (lambda: check.one_of("x", "c", ("a", "b")), "x must be one of 'a', 'b'; got 'c'"),
+    ],
+)
+def test_refusals(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
