@@ -51,7 +51,7 @@ def measured(axes, x, y, error, index: int, label: str | None = None):
     axes.errorbar(
         x,
         y,
-        yerror_or_none(error),
+        _bars(error),
         color=COLOURS[index],
         marker=MARKERS[index],
         markerfacecolor="white",
@@ -62,7 +62,7 @@ def measured(axes, x, y, error, index: int, label: str | None = None):
     )
 
 
-def yerror_or_none(error):
+def _bars(error):
     """Error bars where there are any."""
     return None if error is None or not np.any(np.asarray(error) > 0) else np.asarray(error)
 

@@ -20,6 +20,7 @@ from . import claims, figures
 ROOT = Path(__file__).resolve().parent.parent
 SEED, QUICK = "RFCOLLAPSE_SEED", "RFCOLLAPSE_QUICK"
 CELL_TIMEOUT = 900  # seconds
+SOLUTION = re.compile(r"```python\n(.*?)```", re.DOTALL)
 README_TABLE = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.DOTALL)
 
 
@@ -108,6 +109,8 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
         raise ValueError("running notebooks needs Jupyter: pip install rfcollapse[notebooks]") from None
     source = ROOT / "notebooks" / f"{name}.ipynb"
     notebook = nbformat.read(source, as_version=4)
+    visible = len(notebook.cells)
+    notebook.cells += [nbformat.v4.new_code_cell(solution) for solution in solutions(notebook)]
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, tqdm(total=cells, desc=name, unit="cell", leave=False) as progress:
@@ -135,12 +138,13 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
             error = f"{failure.ename}: {failure.evalue}"
         except CellTimeoutError:
             error = f"a cell took more than {CELL_TIMEOUT} s"
-        except DeadKernelError:
+        except (DeadKernelError, AssertionError):  # nbclient's clean-up asserts that there still is a kernel
             error = "its kernel died (out of memory?)"
         seconds = time.monotonic() - started
         if error:
             failed = next((i for i, cell in enumerate(notebook.cells) if _failed(cell)), None)
             return Outcome(name, [], error if failed is None else f"cell {failed}: {error}", seconds)
+        notebook.cells = notebook.cells[:visible]
         # The interpreter's version would differ between machines without meaning anything.
         notebook.metadata["language_info"] = {"name": "python"}
         nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
@@ -148,6 +152,11 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
             shutil.copyfile(picture, target / "figures" / picture.name)
         rows = claims.merge(target / "figures", name, Path(scratch) / f"{name}.jsonl")
     return Outcome(name, rows, None, seconds)
+
+
+def solutions(notebook) -> list[str]:
+    """The folded solutions of the exercises: code that asserts, run after the notebook and not kept in it."""
+    return SOLUTION.findall(notebook.cells[-1].source)
 
 
 def _failed(cell) -> bool:
@@ -175,6 +184,8 @@ def problems(outcomes: list[Outcome], *, quick: bool = False) -> list[str]:
 
 
 def _refresh_readme():
-    path = ROOT / "README.md"
-    rows = claims.read(ROOT / "figures" / "claims.json")
+    path, ledger = ROOT / "README.md", ROOT / "figures" / "claims.json"
+    if not ledger.exists():  # every notebook so far has failed
+        return
+    rows = claims.read(ledger)
     path.write_text(README_TABLE.sub(lambda match: match[1] + claims.summary(rows) + match[2], path.read_text()))

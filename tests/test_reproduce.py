@@ -34,6 +34,10 @@ def checkout(tmp_path, monkeypatch):
     write(
         "01_good", GOOD.format(value=1.01).replace("small", "retained-golden").replace("1.01)", "1.0, 0.0, 8)"), FIGURE
     )
+    path = tmp_path / "notebooks" / "01_good.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell("Exercises\n```python\nassert axes.figure is figure\n```"))
+    nbformat.write(notebook, path)
     write("02_bad", "x = 1", "raise RuntimeError('the reason')")
     (tmp_path / "README.md").write_text("# x\n<!-- verdicts -->\nold\n<!-- /verdicts -->\n")
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
@@ -47,7 +51,7 @@ def test_seed_and_size_come_from_the_environment(monkeypatch):
     assert reproduce.size(100, quick=3) == 3
     first = reproduce.key()
     monkeypatch.setenv(reproduce.SEED, "5")
-    assert (reproduce.key() != first).any() if hasattr(reproduce.key() != first, "any") else reproduce.key() != first
+    assert reproduce.key() != first
 
 
 def test_chosen_by_name_number_or_path(checkout):
@@ -68,8 +72,17 @@ def test_a_failure_does_not_stop_or_spoil_the_others(checkout, capsys, monkeypat
     assert executed.cells[0].outputs[0]["text"].startswith("retained-golden: confirmed")
     assert executed.metadata.language_info == {"name": "python"}
     assert (checkout / "figures" / "small.png").exists()
+    assert len(executed.cells) == 3, "solutions are run, not kept"
     bad = nbformat.read(checkout / "notebooks" / "02_bad.ipynb", 4)
     assert not bad.cells[0].outputs, "a failed notebook must stay as it was"
+
+
+@pytest.mark.slow
+def test_a_wrong_solution_fails_its_notebook(checkout, capsys):
+    path = checkout / "notebooks" / "01_good.ipynb"
+    path.write_text(path.read_text().replace("axes.figure is figure", "axes is figure"))
+    assert __main__.main(["reproduce", "01"]) == 1
+    assert "01_good failed, cell 3: AssertionError" in capsys.readouterr().out
 
 
 @pytest.mark.slow
