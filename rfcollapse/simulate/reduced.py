@@ -34,7 +34,7 @@ def simulate(keys, covariance, data, noise_std, resample_std, fractions, process
     if data is None:
         spread = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(covariance)[::-1], 0.0))
     else:
-        spread = jnp.linalg.svd(data, compute_uv=False) / samples**0.5
+        spread = jnp.linalg.svd(data, full_matrices=False, compute_uv=False) / samples**0.5
     dimension = len(spread)
     steps = {"own": _own, "cohorts": _cohorts, "accumulate": _accumulate}[process.kind]
 
