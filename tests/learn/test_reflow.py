@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rfcollapse.learn import reflow
 from rfcollapse.learn import train as loop
 from rfcollapse.learn.pairs import SCHEMES
 from rfcollapse.learn.reflow import Round, run
@@ -132,6 +133,20 @@ def test_a_run_continued_is_the_run_uninterrupted(scheme, warm):
         np.testing.assert_array_equal(one, two)
     other = run(jax.random.key(1), table(), rounds=1, **settings)
     assert np.all(other.second_moment[:, 1] != whole.second_moment[:, 1])
+
+
+def test_every_round_draws_its_own(monkeypatch):
+    drawn = []
+    for name in ("new_models", "make_pairs", "train"):
+        original = getattr(reflow, name)
+
+        def spy(key, *arguments, original=original, **settings):
+            drawn.append(tuple(jax.random.key_data(key).tolist()))
+            return original(key, *arguments, **settings)
+
+        monkeypatch.setattr(reflow, name, spy)
+    run(KEY, table(), scheme="reflow", rounds=2, **TINY)
+    assert len(set(drawn)) == len(drawn) == 3 + 2 + 3
 
 
 def test_divergence_keeps_the_rounds_before_it():
