@@ -26,7 +26,8 @@ class Process(NamedTuple):
     """The static part of a simulation."""
 
     kind: str
-    """"own" (replace, from the latest round alone), "cohorts" (replace, the whole pool) or "accumulate"."""
+    """"alone" (replace, no real data), "own" (replace, fitted with real data, resampled from the latest round),
+    "cohorts" (replace, the whole pool) or "accumulate"."""
     samples: int
     """n."""
     rank: int
@@ -37,24 +38,24 @@ class Process(NamedTuple):
     """"pool" or "own"; read by "accumulate" only."""
 
 
-def over_seeds(one_seed: Callable, keys: jax.Array, bytes_per_seed: int, batch_bytes: int):
-    """[one_seed(k) for k in keys], vmapped in batches that fit the memory, the seeds shared out among all devices.
+def over_seeds(several_seeds: Callable, keys: jax.Array, batch: int):
+    """several_seeds(keys), at most `batch` seeds at a time, the seeds shared out among all devices.
 
     Each seed has its own key, so the numbers do not depend on batches or devices. Call it under `jax.jit`.
     """
     devices = jax.devices()
     count = len(devices) if len(keys) >= len(devices) else 1
-    padding = -len(keys) % count
-    padded = jax.numpy.concatenate([keys, keys[:padding]])
-    per_device = len(padded) // count
-    batch = max(1, min(per_device, batch_bytes // max(1, bytes_per_seed)))
+    per_device = -(-len(keys) // count)
+    batches = -(-per_device // batch)
+    size = -(-per_device // batches)
+    # Batches of one size need one compilation; what they have too many is dropped again.
+    padded = keys[jax.numpy.arange(count * batches * size) % len(keys)].reshape(count * batches, size)
 
-    def mapped(some):
-        return jax.lax.map(one_seed, some, batch_size=batch)
+    def mapped(batches):
+        return jax.lax.map(several_seeds, batches)
 
     if count > 1:
         mesh = Mesh(np.array(devices), ("seeds",))
         spec = PartitionSpec("seeds")
         mapped = jax.shard_map(mapped, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    results = mapped(padded)
-    return jax.tree.map(lambda leaf: leaf[: len(keys)], results) if padding else results
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[: len(keys)], mapped(padded))

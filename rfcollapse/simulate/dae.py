@@ -82,9 +82,12 @@ def run(
     reducible = samples >= dimension and (schedule, resample_from) != ("accumulate", "pool")
     simulate = reduced.simulate if method == "reduced" and reducible else direct.simulate
     fractions = jnp.where(jnp.arange(rounds + 1) % real_every == 0, real_fraction, 0.0)
-    kind = "accumulate" if schedule == "accumulate" else "own"
-    if schedule == "replace" and resample_from == "pool" and bool(jnp.any(fractions > 0)):
-        kind = "cohorts"
+    if schedule == "accumulate":
+        kind = "accumulate"
+    elif not bool(jnp.any(fractions > 0)):
+        kind = "alone"
+    else:
+        kind = "cohorts" if resample_from == "pool" else "own"
     process = Process(kind, samples, rank, keep, resample_from)
     return simulate(jax.random.split(key, seeds), covariance, data, noise_std, resample_std, fractions, process)
 

@@ -18,7 +18,7 @@ def simulate(keys, covariance, data, noise_std, resample_std, fractions, process
     """
     dimension = len(covariance) if data is None else data.shape[1]
     samples = process.samples
-    rounds = {"own": _own, "cohorts": _cohorts, "accumulate": _accumulate}[process.kind]
+    rounds = {"alone": _own, "own": _own, "cohorts": _cohorts, "accumulate": _accumulate}[process.kind]
     if data is None:
         variances, directions = jnp.linalg.eigh(covariance)
         root = directions * jnp.sqrt(jnp.maximum(variances, 0.0))[None]
@@ -33,8 +33,8 @@ def simulate(keys, covariance, data, noise_std, resample_std, fractions, process
         # No array of size 0 may leave the map over seeds.
         return Run(jnp.linalg.eigvalsh(moments)[:, ::-1], along[:, ::-1], gains, kept if process.keep else None)
 
-    slots = 1 if process.kind == "own" else len(fractions) + 1
-    return over_seeds(one_seed, keys, 8 * slots * samples * dimension, BATCH_BYTES)
+    slots = len(fractions) + 1 if process.kind in ("cohorts", "accumulate") else 1
+    return over_seeds(jax.vmap(one_seed), keys, max(1, BATCH_BYTES // (8 * slots * samples * dimension)))
 
 
 def _fit(moment, noise_std, rank):
@@ -83,10 +83,9 @@ def _accumulate(keys, real, noise_std, resample_std, fractions, process):
     samples, dimension = real.shape
     slots = len(fractions)
 
-    def one_round(history, inputs):
+    def one_round(carry, inputs):
+        history, moment = carry
         key, fraction, j = inputs
-        present = jnp.where(jnp.arange(slots) <= j, 1.0, 0.0)
-        moment = jnp.einsum("c,cni,cnj->ij", present / jnp.sum(present), history, history) / samples
         pool = (1 - fraction) * moment + fraction * (real.T @ real) / samples
         fitted, gain = _fit(pool, noise_std, process.rank)
         pick, mix, noisy = jax.random.split(key, 3)
@@ -98,8 +97,10 @@ def _accumulate(keys, real, noise_std, resample_std, fractions, process):
         else:
             source = history[j]
         generated = (source + resample_std * jax.random.normal(noisy, real.shape, jnp.float64)) @ fitted
+        longer = moment + (generated.T @ generated / samples - moment) / (j.astype(jnp.float64) + 2)
+        seen = history[j, : process.keep]
         # The last round's product has no slot; dropping it is what "drop" says.
-        return history.at[j + 1].set(generated, mode="drop"), (moment, gain, history[j, : process.keep])
+        return (history.at[j + 1].set(generated, mode="drop"), longer), (moment, gain, seen)
 
-    start = jnp.zeros((slots, *real.shape)).at[0].set(real)
+    start = jnp.zeros((slots, *real.shape)).at[0].set(real), real.T @ real / samples
     return jax.lax.scan(one_round, start, (keys, fractions, jnp.arange(slots)))[1]

@@ -1,135 +1,173 @@
 """The process without its samples: exact in law, at a cost that does not depend on their number.
 
-Given the fitted map, the next second moment depends on a round's samples only through their second moment S = LLᵀ. With
-X = √n L Q (Q: d orthonormal rows) and the noise E split along Q and across it, E = E1 Q + E2 Q_⊥,
+Given the fitted map W, the next second moment depends on a round's samples only through their second moment S = LLᵀ.
+With X = √n L Q (Q: d orthonormal rows) and the noise E split along Q and across it, E = E1 Q + E2 Q_⊥,
 
     (X + sE)(X + sE)ᵀ = (√n L + sE1)(√n L + sE1)ᵀ + s² E2 E2ᵀ,   E1 (d × d) Gaussian, E2 E2ᵀ ~ Wishart(n − d) = TTᵀ,
 
 T being Bartlett's triangular factor. What has to be carried is one factor L per set of samples whose noise is drawn
-apart: of the latest round ("own"); of every cohort, since cohorts share the map and the real data they began with but
-not the noise ("cohorts"); of the latest round and of all so far ("accumulate" from own data). Sets are pooled by
-stacking factors side by side, and every factor is made triangular again by QR. Squaring L would lose directions that
-have died to below 10⁻¹⁶ of the top; L keeps them, row by row.
+apart: of the latest round ("alone"); of that and the real data ("own"); of every cohort, since cohorts share the map
+and the real data they began with but not the noise ("cohorts"); of the latest round and of all so far ("accumulate"
+from own data).
+
+The noise does not notice a rotation, so that every round is told in the principal axes of its training set, where W is
+diagonal: then W only scales the rows of L, and no row is ever the small difference of larger ones. Squaring L, or
+keeping it in fixed axes, would lose directions that have died to below 10⁻¹⁶ of the top, or 10⁻³² after a few rounds.
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import cho_solve
 
 from .batches import Process, Run, over_seeds
+from .factors import bartlett, descending, diagonal, folded, normal, places, principal, product
 
-BATCH_BYTES = 32 * 2**20  # factors of all rounds and seeds of a batch
+# Seeds that are alive at once: few enough for a core's cache, but enough to fill its vector registers.
+CACHE_BYTES, FEWEST_SEEDS = 2**17, 16
+GPU_BYTES = 2**30
 
 
-@functools.partial(jax.jit, static_argnames="process")
 def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> Run:
     """`simulate.dae.run` on second moments, n ≥ d; arguments as there, checked there.
 
     keys: one per seed. fractions: α of rounds 0 … J.
     """
-    samples, rank = process.samples, process.rank
-    # The eigenbasis of the real data keeps the rows of L graded; isotropic noise does not notice the rotation.
+    sizes = jnp.float64(process.samples), process.rank
+    return _simulate(keys, covariance, data, noise_std, resample_std, fractions, *sizes, process.kind)
+
+
+# The number of samples is traced, so that a sweep over it compiles once.
+@functools.partial(jax.jit, static_argnames="kind")
+def _simulate(keys, covariance, data, noise_std, resample_std, fractions, samples, rank, kind) -> Run:
     if data is None:
         spread = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(covariance)[::-1], 0.0))
     else:
-        spread = jnp.linalg.svd(data, full_matrices=False, compute_uv=False) / samples**0.5
-    dimension = len(spread)
-    steps = {"own": _own, "cohorts": _cohorts, "accumulate": _accumulate}[process.kind]
+        spread = jnp.linalg.svd(data, full_matrices=False, compute_uv=False) / jnp.sqrt(samples)
+    dimension, rounds = len(spread), len(fractions)
 
-    def fit(pool):
-        """B ↦ WB for the best denoiser W = LLᵀ(LLᵀ + σ²)^(-1) = L(LᵀL + σ²)^(-1)Lᵀ of the pool LLᵀ, cut to rank k."""
-        if rank < dimension:
-            left, scales, _ = jnp.linalg.svd(pool)
-            left, scales = left[:, :rank], scales[:rank]
-            gains = scales**2 / (scales**2 + noise_std**2)
-            return lambda block: (left * gains[None]) @ (left.T @ block)
-        inner = jnp.linalg.cholesky(pool.T @ pool + noise_std**2 * jnp.eye(dimension))
-        return lambda block: pool @ cho_solve((inner, True), pool.T @ block)
+    def fit(scales):
+        """Gains of the best denoiser along the principal axes of its training set, cut to rank k."""
+        return jnp.where(places(scales) < rank, scales**2 / (scales**2 + noise_std**2), 0.0)
 
-    def generate(key, root, apply):
+    def generate(keys, root, gains):
         """The factor of the next second moment, from the factor `root` of this one."""
-        along, across = jax.random.split(key)
-        near = samples**0.5 * root + resample_std * jax.random.normal(along, root.shape, jnp.float64)
-        far = resample_std * bartlett(across, dimension, samples - dimension)
-        return _triangular(apply(jnp.concatenate([near, far], axis=1)) / samples**0.5)
+        along_keys, across_keys = jax.vmap(jax.random.split)(keys).T
+        along = normal(along_keys, dimension**2).reshape(root.shape)
+        across = bartlett(across_keys, dimension, samples - dimension)
+        noisy = folded(resample_std * across, jnp.sqrt(samples) * root + resample_std * along)
+        return gains[:, None] * noisy / jnp.sqrt(samples)
 
-    def one_seed(key):
-        first, rest = jax.random.split(key)
+    def several_seeds(keys):
+        first, rest = jax.vmap(jax.random.split)(keys).T
         if data is None:
-            real = spread[:, None] * bartlett(first, dimension, samples) / samples**0.5
+            drawn = spread[:, None, None] * bartlett(first, dimension, samples) / jnp.sqrt(samples)
+            scales = descending(principal(drawn)[0])
         else:
-            real = jnp.diag(spread)
-        start, one_round = steps(real, fit, generate, fractions)
-        inputs = jax.random.split(rest, len(fractions)), fractions, jnp.arange(len(fractions))
-        _, (roots, pools) = jax.lax.scan(one_round, start, inputs)
-        basis = jnp.eye(dimension) if data is not None else jnp.linalg.svd(real)[0]
-        # One batched call for both, since two at a time can deadlock on CPU.
-        scales = jnp.linalg.svd(jnp.stack([roots, pools]), compute_uv=False)
-        along = jnp.sum(jnp.einsum("id,jie->jde", basis, roots) ** 2, axis=-1)
-        return Run(scales[0] ** 2, along, scales[1, :, 0] ** 2 / (scales[1, :, 0] ** 2 + noise_std**2), None)
+            scales = jnp.repeat(spread[:, None], len(keys), axis=1)
+        start, one_round = KINDS[kind](diagonal(scales), fit, generate, rounds)
+        inputs = jax.vmap(lambda key: jax.random.split(key, rounds))(rest).T, fractions, jnp.arange(rounds)
+        _, (scales, along, gains) = jax.lax.scan(one_round, start, inputs)
+        eigenvalues = jax.vmap(descending)(scales) ** 2
+        return Run(jnp.moveaxis(eigenvalues, 2, 0), jnp.moveaxis(along, 2, 0), jnp.max(gains, axis=1).T, None)
 
-    slots = len(fractions) + 1 if process.kind == "cohorts" else 1
-    return over_seeds(one_seed, keys, 8 * (3 * len(fractions) + 2 * slots) * dimension**2, BATCH_BYTES)
-
-
-def bartlett(key, dimension: int, freedom: int):
-    """T (d × min(d, m)) with TTᵀ ~ Wishart_d(m): normal below the diagonal, χ_{m−i} on it (i = 0, 1, …)."""
-    columns = min(dimension, freedom)
-    below, on = jax.random.split(key)
-    freedoms = jnp.arange(freedom, freedom - columns, -1, dtype=jnp.float64)
-    diagonal = jnp.sqrt(jax.random.chisquare(on, freedoms, dtype=jnp.float64))
-    normal = jnp.tril(jax.random.normal(below, (dimension, columns), jnp.float64), -1)
-    return normal + jnp.eye(dimension, columns) * diagonal[None]
+    slots = rounds + 1 if kind == "cohorts" else 1
+    bytes_per_seed = 8 * dimension * (2 * rounds + dimension * (4 + slots))
+    if jax.default_backend() == "cpu":
+        return over_seeds(several_seeds, keys, max(FEWEST_SEEDS, CACHE_BYTES // (16 * dimension**2)))
+    return over_seeds(several_seeds, keys, max(1, GPU_BYTES // bytes_per_seed))
 
 
-def _triangular(block):
-    """L (d × d, lower triangular) with LLᵀ = BBᵀ, by QR of Bᵀ; rows keep their relative accuracy."""
-    return jnp.linalg.qr(block.T, mode="r").T
+def _alone(real, fit, generate, rounds):
+    """Replace, without real data: the principal axes of the training set are those of the data."""
+    del rounds
+
+    def one_round(carry, inputs):
+        scales, axes = carry
+        keys, _, _ = inputs
+        gains = fit(scales)
+        along = jnp.sum((axes * scales[:, None]) ** 2, axis=0)
+        return principal(generate(keys, diagonal(scales), gains), axes), (scales, along, gains)
+
+    return (jnp.sum(real, axis=1), _identity(real)), one_round
+
+
+def _own(real, fit, generate, rounds):
+    """Replace, fitted with real data, resampled from the latest round."""
+    del rounds
+
+    def one_round(carry, inputs):
+        latest, real, axes = carry
+        keys, fraction, _ = inputs
+        pool, turn = principal(_pooled(latest, real, fraction), _identity(real))
+        latest, real, axes = (product(turn, matrix) for matrix in carry)
+        gains = fit(pool)
+        return (generate(keys, latest, gains), real, axes), (principal(latest)[0], _along(axes, latest), gains)
+
+    return (real, real, _identity(real)), one_round
+
+
+def _cohorts(real, fit, generate, rounds):
+    """Replace, the whole pool passed on: slot 0 descends from round 0, slot j+1 from the real data given at round j."""
+    cohorts = jnp.zeros((rounds + 1, *real.shape)).at[0].set(real)
+    weights = jnp.zeros(rounds + 1).at[0].set(1.0)
+
+    def one_round(carry, inputs):
+        cohorts, weights, real, axes = carry
+        keys, fraction, j = inputs
+
+        def pool_in(slot, latest):
+            return folded(latest, jnp.sqrt(weights[slot]) * cohorts[slot])
+
+        latest = jax.lax.fori_loop(0, j + 1, pool_in, jnp.zeros_like(real))
+        pool, turn = principal(_pooled(latest, real, fraction), _identity(real))
+        gains = fit(pool)
+        cohorts, weights = cohorts.at[j + 1].set(real), ((1 - fraction) * weights).at[j + 1].set(fraction)
+
+        def pass_on(slot, cohorts):
+            slot_keys = jax.vmap(lambda key: jax.random.fold_in(key, slot))(keys)
+            return cohorts.at[slot].set(generate(slot_keys, product(turn, cohorts[slot]), gains))
+
+        def pass_on_if_any(slot, cohorts):
+            return jax.lax.cond(weights[slot] > 0, pass_on, lambda _, cohorts: cohorts, slot, cohorts)
+
+        cohorts = jax.lax.fori_loop(0, j + 2, pass_on_if_any, cohorts)
+        latest, real, axes = (product(turn, matrix) for matrix in (latest, real, axes))
+        return (cohorts, weights, real, axes), (principal(latest)[0], _along(axes, latest), gains)
+
+    return (cohorts, weights, real, _identity(real)), one_round
+
+
+def _accumulate(real, fit, generate, rounds):
+    """Fitted to all rounds so far, resampled from the latest."""
+    del rounds
+
+    def one_round(carry, inputs):
+        keys, fraction, j = inputs
+        _, training, real, _ = carry
+        pool, turn = principal(_pooled(training, real, fraction), _identity(real))
+        latest, training, real, axes = (product(turn, matrix) for matrix in carry)
+        gains = fit(pool)
+        latest = generate(keys, latest, gains)
+        longer = _pooled(training, latest, 1 / (j.astype(jnp.float64) + 2))
+        return (latest, longer, real, axes), (principal(training)[0], _along(axes, training), gains)
+
+    return (real, real, real, _identity(real)), one_round
+
+
+KINDS = {"alone": _alone, "own": _own, "cohorts": _cohorts, "accumulate": _accumulate}
+
+
+def _identity(like):
+    return diagonal(jnp.ones(like.shape[1:]))
+
+
+def _along(axes, root):
+    """Variance of the data along the axes of the real data; axes: the present ones (rows) in terms of those."""
+    return jnp.sum(product(axes.swapaxes(0, 1), root) ** 2, axis=1)
 
 
 def _pooled(one, other, fraction):
     """The factor of (1 − α) one oneᵀ + α other otherᵀ."""
-    return _triangular(jnp.concatenate([jnp.sqrt(1 - fraction) * one, jnp.sqrt(fraction) * other], axis=1))
-
-
-def _own(real, fit, generate, fractions):
-    del fractions
-
-    def one_round(latest, inputs):
-        key, fraction, _ = inputs
-        pool = _pooled(latest, real, fraction)
-        return generate(key, latest, fit(pool)), (latest, pool)
-
-    return real, one_round
-
-
-def _cohorts(real, fit, generate, fractions):
-    slots = len(fractions) + 1
-
-    def one_round(carry, inputs):
-        cohorts, weights = carry
-        key, fraction, j = inputs
-        blocks = jnp.sqrt(weights)[:, None, None] * cohorts
-        latest = _triangular(jnp.moveaxis(blocks, 0, 1).reshape(len(real), -1))
-        pool = _pooled(latest, real, fraction)
-        apply = fit(pool)
-        cohorts, weights = cohorts.at[j + 1].set(real), ((1 - fraction) * weights).at[j + 1].set(fraction)
-        cohorts = jax.vmap(lambda key, root: generate(key, root, apply))(jax.random.split(key, slots), cohorts)
-        return (cohorts, weights), (latest, pool)
-
-    return (jnp.zeros((slots, *real.shape)).at[0].set(real), jnp.zeros(slots).at[0].set(1.0)), one_round
-
-
-def _accumulate(real, fit, generate, fractions):
-    del fractions
-
-    def one_round(carry, inputs):
-        latest, training = carry
-        key, fraction, j = inputs
-        pool = _pooled(training, real, fraction)
-        latest = generate(key, latest, fit(pool))
-        return (latest, _pooled(training, latest, 1 / (j.astype(jnp.float64) + 2))), (training, pool)
-
-    return (real, real), one_round
+    lower = folded(jnp.zeros_like(one), jnp.sqrt(1 - fraction) * one)
+    return folded(lower, jnp.sqrt(fraction) * other)
