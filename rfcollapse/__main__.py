@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import claims, reproduce
+from . import bench, claims, reproduce
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
     _add_reproduce(commands)
     _add_claims(commands)
+    _add_bench(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -76,6 +77,12 @@ def _claims(options) -> int:
     else:
         print("\n".join([_verdicts(rows), *found]))
     return 1 if found else 0
+
+
+def _add_bench(commands):
+    command = commands.add_parser("bench", help="measure speed and memory of this machine")
+    bench.add_options(command)
+    command.set_defaults(run=bench.command)
 
 
 def _verdicts(rows) -> str:

@@ -22,8 +22,8 @@ def normal(keys, count: int):
 def chi(keys, freedoms):
     """χ with each of the given whole degrees of freedom ≥ 1, (len(freedoms), seeds), one key per seed.
 
-    By rejection (Marsaglia and Tsang 2000), exact for two degrees and more; χ_1 is χ_3 times a uniform number, as any
-    coordinate is on a sphere.
+    By rejection (Marsaglia and Tsang 2000), exact for two degrees and more. χ_1 is χ_3 times a uniform number, as any
+    coordinate is on a sphere; one number serves all, so that only one of the degrees should be 1.
     """
     count = len(freedoms)
     single = (freedoms == 1)[:, None]
