@@ -38,13 +38,15 @@ class Process(NamedTuple):
     """"pool" or "own"; read by "accumulate" only."""
 
 
-def over_seeds(several_seeds: Callable, keys: jax.Array, batch: int):
+def over_seeds(several_seeds: Callable, keys: jax.Array, batch: int, *, lapack: bool = False):
     """several_seeds(keys), at most `batch` seeds at a time, the seeds shared out among all devices.
 
     Each seed has its own key, so the numbers do not depend on batches or devices. Call it under `jax.jit`.
+    lapack: several_seeds calls LAPACK, which can lock up when two CPU devices call it at once: they then do not share.
     """
     devices = jax.devices()
-    count = len(devices) if len(keys) >= len(devices) else 1
+    alone = lapack and devices[0].platform == "cpu"
+    count = 1 if alone or len(keys) < len(devices) else len(devices)
     per_device = -(-len(keys) // count)
     batches = -(-per_device // batch)
     size = -(-per_device // batches)

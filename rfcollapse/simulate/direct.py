@@ -34,7 +34,7 @@ def simulate(keys, covariance, data, noise_std, resample_std, fractions, process
         return Run(jnp.linalg.eigvalsh(moments)[:, ::-1], along[:, ::-1], gains, kept if process.keep else None)
 
     slots = len(fractions) + 1 if process.kind in ("cohorts", "accumulate") else 1
-    return over_seeds(jax.vmap(one_seed), keys, max(1, BATCH_BYTES // (8 * slots * samples * dimension)))
+    return over_seeds(jax.vmap(one_seed), keys, max(1, BATCH_BYTES // (8 * slots * samples * dimension)), lapack=True)
 
 
 def _fit(moment, noise_std, rank):

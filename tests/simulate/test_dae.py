@@ -1,5 +1,9 @@
 """The simulated process against the closed forms, by standard errors, and against a plain NumPy program."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -147,6 +151,19 @@ def test_batching_does_not_change_the_numbers(monkeypatch):
     monkeypatch.setattr(direct, "BATCH_BYTES", 1)
     direct.simulate.clear_cache()
     np.testing.assert_allclose(simulate.run(KEY, np.eye(2), **options).eigenvalues, whole.eigenvalues, rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_samples_on_several_cpu_devices_do_not_lock_up():
+    """LAPACK called by two CPU devices at once can wait for ever; seeds carried as samples therefore keep to one."""
+    program = (
+        "import jax, numpy as np; from rfcollapse.simulate import dae; assert len(jax.devices()) == 2; "
+        "options = dict(samples=100, noise_std=1.0, rounds=50, seeds=200, method='direct'); "
+        "run = dae.run(jax.random.key(0), np.eye(8), **options); "
+        "assert np.all(np.isfinite(run.gains))"
+    )
+    flags = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    subprocess.run([sys.executable, "-c", program], env=flags, check=True, timeout=240)
 
 
 def test_zero_rounds_and_one_sample():
