@@ -11,12 +11,14 @@ any shape) and act elementwise; trajectories put the round axis first, round 0 b
     pairs, schemes   Reflow and its cures: pairs, trajectory, limit, contraction, one-step gain
     denoiser         the same schemes with x1-prediction
     network          the correction for a nonlinear network where real and synthetic pairs are mixed
+    mixed            the same in a few directions of different variance
     rule             real fraction against retention for a known rate
 """
 
 from .balance import balance_map, coupling_angle, coupling_gain, transport_map
 from .denoiser import denoiser_trajectory
 from .grid import best_grid
+from .mixed import mixed_pairs_trajectory
 from .network import network_trajectory, network_variance
 from .pairs import SCHEMES, Coupling, reverse_sde_correlation, scheme_coupling
 from .rule import required_fraction_for_rate, retention_rule
@@ -43,6 +45,7 @@ __all__ = [
     "heun_gain",
     "heun_sink",
     "midpoint_gain",
+    "mixed_pairs_trajectory",
     "network_trajectory",
     "network_variance",
     "one_step_gain",
