@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from . import bench, claims, reproduce
+from . import bench, budget, claims, reproduce
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_reproduce(commands)
     _add_claims(commands)
     _add_bench(commands)
+    _add_budget(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -83,6 +84,12 @@ def _add_bench(commands):
     command = commands.add_parser("bench", help="measure speed and memory of this machine")
     bench.add_options(command)
     command.set_defaults(run=bench.command)
+
+
+def _add_budget(commands):
+    command = commands.add_parser("budget", help="how much real data, how often: for your own samples")
+    budget.add_options(command)
+    command.set_defaults(run=budget.command)
 
 
 def _verdicts(rows) -> str:
