@@ -5,10 +5,12 @@ Exit codes: 0 done; 1 bad input or usage, or an unexpected verdict; 130 interrup
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
-from . import bench, budget, claims, reproduce
+from . import bench, budget, claims, experiment, runfolder
+from .learn.train import Diverged
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
     _add_reproduce(commands)
     _add_claims(commands)
+    _add_reflow(commands)
     _add_bench(commands)
     _add_budget(commands)
     options = parser.parse_args(arguments)
@@ -48,6 +51,8 @@ def _add_reproduce(commands):
 
 
 def _reproduce(options) -> int:
+    from . import reproduce  # matplotlib, which no other command needs
+
     outcomes, folder = reproduce.run(options.notebook, quick=options.quick, seed=options.seed)
     found = reproduce.problems(outcomes, quick=options.quick)
     rows = [row for outcome in outcomes for row in outcome.rows]
@@ -71,6 +76,8 @@ def _add_claims(commands):
 
 
 def _claims(options) -> int:
+    from . import reproduce
+
     rows = claims.read(Path(reproduce.ROOT) / "figures" / "claims.json")
     found = claims.unexpected(rows) if options.check else []
     if options.json:
@@ -78,6 +85,56 @@ def _claims(options) -> int:
     else:
         print("\n".join([_verdicts(rows), *found]))
     return 1 if found else 0
+
+
+def _add_reflow(commands):
+    command = commands.add_parser("reflow", help="a long run of any scheme, kept on disk round by round")
+    for name, details in experiment.arguments().items():
+        command.add_argument(f"--{name.replace('_', '-')}", **details)
+    command.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (runs/reflow-DATA-SCHEME-SEED)")
+    command.add_argument("--resume", action="store_true", help="go on after the last round in DIR, if there is one")
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
+    command.set_defaults(run=_reflow)
+
+
+def _reflow(options) -> int:
+    settings = experiment.Settings(**{name: getattr(options, name) for name in experiment.arguments()})
+    name = re.sub(r"\W+", "_", Path(settings.data).name)
+    folder = options.out or Path("runs") / f"reflow-{name}-{settings.scheme}-{settings.seed}"
+    bench.use_all_cores()
+    try:
+        log = experiment.run(settings, folder, resume=options.resume)
+    except Diverged as error:
+        rounds = len(error.finished)
+        kept = f"rounds 0 to {rounds - 1} are kept in {folder}" if rounds else "there is no round before it to keep"
+        print(f"rfcollapse reflow: {error}; {kept}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("rfcollapse reflow: interrupted; the same command with --resume goes on from there", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps({"folder": str(folder), "config": log.config, "final": runfolder.lines(folder)[-1]}))
+    else:
+        print(f"{_rounds(log.metrics)}\nwritten to {folder}")
+    return 0
+
+
+def _rounds(metrics) -> str:
+    """A line for each round: means over the seeds, and their standard errors."""
+    eigenvalues = metrics["eigenvalues"]
+    columns = {"largest variance": eigenvalues[:, :, 0], "smallest": eigenvalues[:, :, -1]}
+    names = ("straightness", "loss", "sliced_w2", "one_step_sliced_w2", "recall")
+    columns |= {name: metrics[name] for name in names if name in metrics}
+    lines = [("round", *columns, "seconds")]
+    for index, seconds in enumerate(metrics["seconds"]):
+        cells = [_mean_and_error(values[:, index]) for values in columns.values()]
+        lines.append((str(index), *cells, f"{seconds:.1f}"))
+    return _table(lines)
+
+
+def _mean_and_error(values) -> str:
+    error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.1g}" if len(values) > 1 else ""
+    return f"{values.mean():.4g}{error}"
 
 
 def _add_bench(commands):
@@ -106,7 +163,11 @@ def _verdicts(rows) -> str:
         )
         for row in rows
     ]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
+    return _table(cells)
+
+
+def _table(cells) -> str:
+    widths = [max(map(len, column)) for column in zip(*cells)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
 
 

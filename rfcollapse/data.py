@@ -14,7 +14,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sklearn.datasets
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
@@ -165,6 +164,8 @@ def digits() -> Images:
     Learning Repository, offered there under CC BY 4.0; scikit-learn itself is under the BSD 3-clause licence.
     Three pixels are blank in every image, so the covariance has rank 61.
     """
+    import sklearn.datasets  # heavy, and needed for the images alone
+
     bunch = sklearn.datasets.load_digits()
     return _images(bunch.images / 16, bunch.target)
 
@@ -179,6 +180,8 @@ def photo_patches(size: int = 16, stride: int = 8) -> Images:
     Both photos are under CC BY 2.0 (scikit-learn's datasets/images/README.txt): china.jpg by danielbuechele, flower.jpg
     from the Flickr page of vultilion (where the README's attribution line says danielbuechele again).
     """
+    import sklearn.datasets
+
     photos = sklearn.datasets.load_sample_images().images
     size = check.integer("size", size, 1, min(photos[0].shape[:2]))
     stride = check.integer("stride", stride, 1)
