@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from . import bench, budget, claims, experiment, runfolder
+from . import bench, budget, claims, experiment, monitor, runfolder
 from .learn.train import Diverged
 
 
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_reflow(commands)
     _add_bench(commands)
     _add_budget(commands)
+    _add_monitor(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -147,6 +148,12 @@ def _add_budget(commands):
     command = commands.add_parser("budget", help="how much real data, how often: for your own samples")
     budget.add_options(command)
     command.set_defaults(run=budget.command)
+
+
+def _add_monitor(commands):
+    command = commands.add_parser("monitor", help="watch rounds of your own self-training: rate, alarm, advice")
+    monitor.add_options(command)
+    command.set_defaults(run=monitor.command)
 
 
 def _verdicts(rows) -> str:

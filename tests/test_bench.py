@@ -16,6 +16,7 @@ def root(tmp_path, monkeypatch):
     """A checkout without results, with the peers of this one."""
     (tmp_path / "benchmarks").symlink_to(bench.ROOT / "benchmarks")
     monkeypatch.setattr(bench, "ROOT", tmp_path)
+    monkeypatch.setattr(bench, "use_all_cores", lambda: None)  # the tests of this process are not to share its devices
     return tmp_path
 
 
