@@ -3,8 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 # One process per core at most; the notebooks' kernels and XLA are threaded themselves.
 WORKERS ?= 2
-# These two have been seen to pass under two workers and then not to end; each gets a process of its own.
-ALONE := tests/test_bench.py tests/simulate/test_reduced.py
 
 .PHONY: setup reproduce test test-fast lint
 
@@ -22,13 +20,12 @@ reproduce: setup
 	$(BIN)/python -m rfcollapse reproduce
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests $(ALONE:%=--ignore=%)
-	for file in $(ALONE); do $(BIN)/python -m pytest $$file || exit 1; done
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
 	$(BIN)/python -m rfcollapse claims --check
 
 test-fast: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow" tests $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow" tests
 
 lint: setup
 	$(BIN)/ruff check .

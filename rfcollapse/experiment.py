@@ -82,7 +82,7 @@ class Settings:
 
     @property
     def training(self) -> Training:
-        default = reflow.TRAINING[self.model]
+        default = Training(**reflow.TRAINING[self.model])
         steps = default.steps if self.training_steps is None else self.training_steps
         given = {
             "batch": self.batch,

@@ -22,7 +22,8 @@ from .pairs import MIXING, SCHEMES, Sampler, Source, first_pairs, inverted, make
 from .train import Diverged, Training, train
 from .velocity import NETS, PARAMETRISATIONS
 
-TRAINING = {"linear": Training(steps=1000, batch=1024, learning_rate=0.01, chunk=100), "mlp": Training()}
+# Not made here: `Training` checks its numbers with JAX, and an import must leave the choice of devices open.
+TRAINING = {"linear": {"steps": 1000, "batch": 1024, "learning_rate": 0.01, "chunk": 100}, "mlp": {}}
 
 
 class Round(NamedTuple):
@@ -92,7 +93,7 @@ def run(
     real_fraction: α in [0, 1], of no effect on "reflow". ridge: τ ≥ 0, input noise of variance τ in training, from
     round 1 on; first_ridge: that of round 0.
     seeds: independent runs, spread over the devices. model: "linear" or "mlp"; options: of its constructor
-    (width, …). parametrisation: "velocity" or "denoiser". training: see `Training`; None is `TRAINING[model]`.
+    (width, …). parametrisation: "velocity" or "denoiser". training: see `Training`; None is as `TRAINING[model]` says.
     warm_start: each round starts from the weights of the last, else from new ones.
     mixing: "batch" (real samples replace own ones within a batch with probability α) or "offline". pairs: own samples
     made in a round. diffusion: ε ≥ 0 of "oras".
@@ -112,7 +113,7 @@ def run(
         raise ValueError(f"method must be 'euler' for a denoiser, which has no velocity at t = 1; got {method!r}")
     if recipe.real in ("diffused", "scattered") and method == "adaptive":
         raise ValueError("method must be 'euler' or 'heun' for the reverse SDE; got 'adaptive'")
-    training = TRAINING[model] if training is None else training
+    training = Training(**TRAINING[model]) if training is None else training
     data = _per_seed(data, seeds)
     mesh = devices.mesh(seeds)
     key_rounds, key_probe = jax.random.split(key)
