@@ -1,4 +1,4 @@
-"""The operating rule: how much real data the next round is to get, from what was measured so far. No mechanism is named.
+"""The operating rule: how much real data the next round is to get, from what was measured so far, nothing else.
 
 What it can and cannot do. Where more real data retain less and less (share concave in α), no schedule holds a share on
 average with less real data than the constant fraction for it: the rule finds that constant, which nobody knows
