@@ -1,7 +1,8 @@
 """Is self-training losing variance or modes, how fast, what to do: round by round, against a reference of real data.
 
-The reference gives directions (principal ones of every other row) and levels (from the remaining rows, so that no
-direction looks larger than it is merely because it was chosen). Every round is measured along the same directions.
+The reference gives directions (principal ones of every other row) and levels along them (from the remaining rows, so
+that no direction looks larger than it is merely because it was chosen); its total variance is that of all rows. Every
+round is measured along the same directions.
 """
 
 import json
@@ -43,8 +44,8 @@ class Reference(NamedTuple):
     """Their mean."""
     directions: Float[np.ndarray, "columns k"]
     """Unit vectors, largest variance first."""
-    count: int
-    """Rows behind the levels."""
+    counts: Float[np.ndarray, " k_and_1"]
+    """Rows behind each variance."""
     variances: Float[np.ndarray, " k_and_1"]
     """Along the directions, and in total."""
     kurtosis: Float[np.ndarray, " k_and_1"]
@@ -118,7 +119,7 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
 
     ValueError for fewer than 40 rows, or where nothing varies.
     """
-    _, mean, covariance = moments(chunk[::2] for chunk in chunks())
+    half, mean, covariance = moments(chunk[::2] for chunk in chunks())
     values, directions = np.linalg.eigh(np.asarray(covariance))
     values, directions, mean = values[::-1], directions[:, ::-1], np.asarray(mean)
     if not values[0] > 0:
@@ -128,7 +129,9 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     count, variances, kurtosis, points = _moments((chunk[1::2] for chunk in chunks()), mean, directions, name)
     distances = cdist(points, points)
     radii = np.partition(distances, NEIGHBOURS, axis=1)[:, NEIGHBOURS]  # the nearest is the point itself
-    return State(Reference(name, mean, directions, count, variances, kurtosis, points, radii), ())
+    variances[-1] = (count * variances[-1] + half * values.sum()) / (count + half)
+    counts = np.append(np.full(len(variances) - 1, float(count)), count + half)
+    return State(Reference(name, mean, directions, counts, variances, kurtosis, points, radii), ())
 
 
 def add(state: State, chunks: Callable[[], Iterator], name: str = "samples") -> State:
@@ -266,7 +269,7 @@ def judge(
     )
     known, last = state.reference, state.rounds[-1]
     look = FALSE_ALARM / HORIZON / 3
-    reference_freedom = 2 * known.count / np.maximum(known.kurtosis, 1e-6)
+    reference_freedom = 2 * known.counts / np.maximum(known.kurtosis, 1e-6)
     ratios = np.array([found.variances for found in state.rounds]) / known.variances
     squared = np.array([np.maximum(found.kurtosis, known.kurtosis) / found.count for found in state.rounds])
     squared = np.maximum(squared, 1e-12)

@@ -252,7 +252,14 @@ def _pipeline(generator, mechanism, policy, rounds):
 def _fabricated(variances, count):
     k = len(variances) - 1
     reference = monitor.Reference(
-        "", np.zeros(k), np.eye(k), count, variances, np.full(k + 1, 2.0), np.zeros((9, k)), np.ones(9)
+        "",
+        np.zeros(k),
+        np.eye(k),
+        np.full(k + 1, float(count)),
+        variances,
+        np.full(k + 1, 2.0),
+        np.zeros((9, k)),
+        np.ones(9),
     )
     return monitor.State(reference, ())
 
@@ -308,6 +315,15 @@ def test_bad_rounds_are_one_line(tmp_path, capsys):
         assert main(["monitor", *arguments]) == 1
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1
+
+
+def test_the_reference_s_total_is_that_of_all_its_rows():
+    rows = np.random.default_rng(22).standard_normal((10_001, 3)) * SCALES
+    known = monitor.start(samples.open_samples(rows)).reference
+    assert known.variances[-1] == pytest.approx(rows.var(axis=0).sum(), rel=1e-3)
+    assert list(known.counts) == [5000] * (len(known.counts) - 1) + [10_001]
+    along = (rows[1::2] - known.mean) @ known.directions
+    np.testing.assert_allclose(known.variances[:-1], along[:5000].var(axis=0), rtol=1e-9)
 
 
 def test_a_shift_of_the_mean_changes_no_moment():
