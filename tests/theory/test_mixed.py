@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rfcollapse.theory.flow import mixed_pairs_trajectory, network_variance, scheme_trajectory
+from rfcollapse.theory.flow import denoiser_trajectory, mixed_pairs_trajectory, network_variance, scheme_trajectory
 from rfcollapse.theory.mixed import _kind
 
 SETTINGS = {"real_fraction": 0.3, "ridge": 0.2}
@@ -43,6 +43,38 @@ def test_without_ridge_the_target_is_not_destroyed():
     for scheme in ("ra", "anchored", "fresh"):
         result = mixed_pairs_trajectory(scheme, real, 2, real_fraction=0.3)
         np.testing.assert_allclose(result, jnp.broadcast_to(real, (3, 2)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("scheme", ["reflow", "fresh"])
+def test_a_denoiser_of_one_kind_follows_its_law(scheme):
+    settings = {"real_fraction": 0.0, "ridge": 0.05, "initial_variance": jnp.array([3.0, 0.5])}
+    real = jnp.array([4.0, 0.25])
+    np.testing.assert_allclose(
+        mixed_pairs_trajectory(scheme, real, 3, denoiser_steps=10, **settings),
+        denoiser_trajectory(scheme, real, 3, steps=10, **settings),
+        rtol=1e-10,
+    )
+
+
+def test_one_step_of_a_denoiser_knows_the_kind_by_the_noise():
+    """At t = 0 a pair's kind is told from x0 + √τ e alone; the first step goes to E[x1 | x0 + √τ e], by simulation."""
+    rng = np.random.default_rng(1)
+    n, real, current = 2_000_000, 4.0, 2.0
+    own = rng.random(n) > 0.3
+    x1 = np.where(own, np.sqrt(current), np.sqrt(real)) * rng.normal(size=n)
+    x0 = np.where(own, x1 / np.sqrt(current), x1 / np.sqrt(3.0))  # the anchor's variance is 3
+    noisy = x0 + np.sqrt(0.2) * rng.normal(size=n)
+    edges = np.quantile(noisy, np.linspace(0, 1, 401)[1:-1])
+    bins = np.digitize(noisy, edges)
+    size = np.bincount(bins)
+    means, places = np.bincount(bins, x1) / size, np.bincount(bins, noisy) / size
+    z = rng.normal(size=n)
+    expected = np.mean(np.interp(z, places, means) ** 2)
+    settings = {"real_fraction": 0.3, "ridge": 0.2, "initial_variance": current, "anchor_variance": 3.0}
+    result = mixed_pairs_trajectory("anchored", jnp.array([real]), 1, denoiser_steps=1, **settings)[1, 0]
+    linear = denoiser_trajectory("anchored", jnp.array([real]), 1, steps=1, **settings)[1, 0]
+    np.testing.assert_allclose(result, expected, rtol=5e-3)
+    assert abs(linear / result - 1) > 0.01
 
 
 def test_two_directions_by_simulation():
