@@ -192,9 +192,9 @@ def rate_interval(
     """The rate r of ln λ_{j+1} = ln λ_j − r + τξ_j, seen with sampling errors e_j: interval, and Pr(r ≤ 0).
 
     τ, the scatter that training itself adds and hands on, is unknown: for every τ, r has a normal law by generalised
-    least squares on the changes; they are mixed with weights restricted likelihood × 1/√(e² + τ²). Where sampling is
-    exact this is Student's interval; elsewhere it covers more often than stated, also where the scatter is not handed
-    on. Source: ours.
+    least squares on the changes; they are mixed with weights restricted likelihood × τ/√((τ² + e²)(τ² + 4e²)). Where
+    sampling is exact this is Student's interval. The 4 was chosen in simulation: 95 % intervals over 4 to 8 rounds then
+    miss in at most 5 % at any τ/e, in far less below τ = e, also where the scatter is not handed on. Source: ours.
 
     logs: ln λ, (rounds ≥ 3, any number of series). errors: e > 0, standard errors of the logs.
     """
@@ -206,14 +206,15 @@ def rate_interval(
     np.einsum("sii->si", noise[:, 1:, :-1])[:] = np.einsum("sii->si", noise[:, :-1, 1:])[:] = -squared[:, 1:-1]
     typical = np.sqrt(squared.mean(axis=1))
     longest = np.arcsinh(100 * (np.abs(change).max(axis=1) / typical + 1))
-    # τ = e sinh t: the prior is flat in t
-    tau = typical[:, None] * np.sinh(longest[:, None] * (np.arange(SCATTERS) + 0.5) / SCATTERS)
+    # τ = e sinh t: the factor 1/√(τ² + e²) is flat in t
+    relative = np.sinh(longest[:, None] * (np.arange(SCATTERS) + 0.5) / SCATTERS)
+    tau = typical[:, None] * relative
     covariance = noise[:, None] + tau[:, :, None, None] ** 2 * np.eye(m)
     both = np.stack([np.ones_like(change), change], axis=-1)[:, None]
     solved = np.linalg.solve(covariance, np.broadcast_to(both, (*tau.shape, m, 2)))
     (a, b), (_, c) = np.moveaxis(np.swapaxes(both, -1, -2) @ solved, (-2, -1), (0, 1))
     log_weight = -0.5 * (np.linalg.slogdet(covariance)[1] + np.log(a) + c - b**2 / a)
-    weight = special.softmax(log_weight, axis=1)
+    weight = special.softmax(log_weight + np.log(relative / np.hypot(relative, 2)), axis=1)
     centre, spread = -b / a, 1 / np.sqrt(a)
 
     def below(x):

@@ -34,15 +34,15 @@ def series(generator, rounds, runs, kind, scatter, error, rate=0.0):
 
 
 @pytest.mark.parametrize("kind", ["handed on", "half forgotten", "each its own"])
-@pytest.mark.parametrize("scatter", [0.0, 0.02, 0.2])
+@pytest.mark.parametrize("scatter", [0.0, 0.02, 0.05, 0.2])
 def test_intervals_of_the_rate_cover_it(kind, scatter):
-    logs = series(np.random.default_rng(0), 8, 2000, kind, scatter, 0.02, rate=0.05)
+    logs = series(np.random.default_rng(0), 8, 3000, kind, scatter, 0.02, rate=0.05)
     found, _ = monitor.rate_interval(logs, np.full(logs.shape, 0.02))
     covered = np.mean((found.low <= 0.05) & (0.05 <= found.high))
-    assert covered > 0.95 - 3 * (0.95 * 0.05 / 2000) ** 0.5
+    assert covered > 0.95 - 3 * (0.95 * 0.05 / 3000) ** 0.5
     if kind == "handed on" and scatter == 0.2:
         assert covered < 0.97  # sampling hardly matters: Student's interval
-    assert abs(found.value.mean() - 0.05) < 4 * found.value.std() / 2000**0.5
+    assert abs(found.value.mean() - 0.05) < 4 * found.value.std() / 3000**0.5
 
 
 def test_interval_is_student_s_without_sampling_error():
@@ -70,7 +70,9 @@ def test_interval_against_brute_force():
         rest = logs - design @ best
         size = np.linalg.det(precision) * np.linalg.det(information)
         normal = np.exp(-((rates - best[1]) ** 2) / (2 * information[1, 1])) / np.sqrt(information[1, 1])
-        density = density + np.sqrt(size) * np.exp(-rest @ precision @ rest / 2) * normal
+        density = (
+            density + tau / np.hypot(tau, 2 * typical) * np.sqrt(size) * np.exp(-rest @ precision @ rest / 2) * normal
+        )
     below = np.cumsum(density) / density.sum()
     found, doubt = monitor.rate_interval(logs[:, None], error[:, None])
     assert found.low[0] == pytest.approx(np.interp(0.025, below, rates), abs=0.002)
@@ -83,7 +85,7 @@ def test_intervals_cover_the_known_rate_of_refitting():
     steps = np.log(generator.chisquare(n - 1, (8, runs)) / n)  # variance of n rows, handed on as the next model
     found, _ = monitor.rate_interval(np.cumsum(steps, axis=0), np.full((8, runs), (2 / n) ** 0.5))
     truth = -2 * float(resampling.typical_drift(n))
-    assert np.mean((found.low <= truth) & (truth <= found.high)) > 0.935
+    assert np.mean((found.low <= truth) & (truth <= found.high)) > 0.95
 
 
 def test_intervals_of_the_share_cover_it():
@@ -122,7 +124,7 @@ def test_false_alarms_of_the_trend(kind):
 def test_false_alarms_of_whole_verdicts():
     """At the border, every direction keeping just R, after 20 rounds of fabricated moments."""
     generator, alarms = np.random.default_rng(6), 0
-    for _ in range(200):
+    for _ in range(100):
         n, reference, retain = 300, 500, 0.9
         state = _fabricated(generator.chisquare(reference, 4) / reference, reference)
         for _ in range(20):
@@ -130,7 +132,7 @@ def test_false_alarms_of_whole_verdicts():
             found = monitor.Round("", n, variances, np.full(4, 2.0), 0.95, 0.01, 0.97)
             state = state._replace(rounds=(*state.rounds, found))
         alarms += bool(monitor.judge(state, retain=retain).alarms)
-    assert alarms <= 2  # judged once a run: .0005
+    assert alarms <= 1  # judged once a run: .0005
 
 
 def test_false_alarms_of_the_level_at_its_border():
@@ -175,7 +177,7 @@ def test_lost_modes_at_the_same_covariance_are_seen():
     assert alarm.startswith("coverage")
 
 
-@pytest.mark.parametrize("rate, latest", [(0.2, 2), (0.05, 5), (0.01, 20)])
+@pytest.mark.parametrize("rate, latest", [(0.2, 2), (0.05, 5), pytest.param(0.01, 20, marks=pytest.mark.slow)])
 def test_delay_to_the_alarm(rate, latest):
     """In 95 % of runs by the round at which 1 − R and five standard errors are lost, or the trend is seen."""
     delays = []
