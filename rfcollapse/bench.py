@@ -8,12 +8,9 @@ compares what ran side by side.
 import argparse
 import contextlib
 import importlib.metadata
-import importlib.util
 import json
-import os
 import platform
 import re
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -24,27 +21,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import bench_training
+from .contenders import ROOT, cores, peer, race, versions
 from .simulate import batches, dae, direct, factors, reduced
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("jax", "jaxlib", "numpy")
+PACKAGES = ("jax", "jaxlib", "numpy", "optax", "equinox")
 ROUNDS = 50
 
 
-def run(names: list[str], *, quick: bool = False, folder: Path | None = None) -> tuple[dict, Path]:
+def run(
+    names: list[str], *, quick: bool = False, folder: Path | None = None, peers: str | None = None
+) -> tuple[dict, Path]:
     """Measures sections and merges them into the device's file; returns all that is in it, and its path.
 
     Args:
         names: of SECTIONS; none means all.
         quick: sizes that show that all of it runs, and nothing else; written to runs/.
         folder: where to write instead.
+        peers: a Python that has the packages of benchmarks/requirements-peers.txt; None measures ours alone.
 
     Raises:
-        ValueError: a name that is no section, or a package without its benchmarks/ beside it.
+        ValueError: a name that is no section, a package without its benchmarks/ beside it, or a Python without peers.
     """
     unknown = [name for name in names if name not in SECTIONS]
     if unknown:
         raise ValueError(f"no section named {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    packages = {package: importlib.metadata.version(package) for package in PACKAGES}
+    theirs = versions(peers, "torch_flow") if peers else {}
     use_all_cores()
     folder = folder or ROOT / ("runs" if quick else "benchmarks/results")
     label, about = device()
@@ -54,11 +57,15 @@ def run(names: list[str], *, quick: bool = False, folder: Path | None = None) ->
     for name in names or SECTIONS:
         print(f"bench: {name} …", file=sys.stderr, flush=True)
         start = time.perf_counter()
-        rows = SECTIONS[name](quick)
-        versions = {package: importlib.metadata.version(package) for package in PACKAGES}
-        spent = round(time.perf_counter() - start, 1)
-        section = {"date": date.today().isoformat(), "quick": quick, "versions": versions, "took": spent, "rows": rows}
-        found["sections"][name] = section
+        compared = name in bench_training.WITH_PEERS
+        rows = SECTIONS[name](quick, peers) if compared else SECTIONS[name](quick)
+        found["sections"][name] = {
+            "date": date.today().isoformat(),
+            "quick": quick,
+            "versions": packages | (theirs if compared else {}),
+            "took": round(time.perf_counter() - start, 1),
+            "rows": rows,
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found, indent=1) + "\n")
     return found, path
@@ -68,11 +75,6 @@ def use_all_cores():
     """One XLA device per core on CPU: seeds are spread over devices. Too late once anything has been computed."""
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", cores())
-
-
-def cores() -> int:
-    """Those this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def device() -> tuple[str, dict]:
@@ -91,29 +93,6 @@ def device() -> tuple[str, dict]:
     }
     about["python"] = platform.python_version()
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_"), about
-
-
-def race(contenders: dict[str, Callable], repetitions: int) -> dict[str, float]:
-    """Median seconds of each contender; they take turns, after one turn each that is not timed (compilation)."""
-    times = {name: [] for name in contenders}
-    for turn in range(repetitions + 1):
-        for name, contender in contenders.items():
-            start = time.perf_counter()
-            jax.block_until_ready(contender())
-            if turn > 0:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(some) for name, some in times.items()}
-
-
-def peer(name: str):
-    """A program of benchmarks/, by the name of its file."""
-    path = ROOT / "benchmarks" / f"{name}.py"
-    if not path.exists():
-        raise ValueError(f"{path} is missing: run the benchmark from a clone of the repository")
-    specification = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
 
 
 def spectrum(dimension: int) -> np.ndarray:
@@ -238,7 +217,7 @@ SECTIONS = {
     "dimension": against_dimension,
     "memory": memory,
     "parts": parts,
-}
+} | bench_training.SECTIONS
 
 
 def table(found: dict) -> str:
@@ -260,11 +239,12 @@ def _shown(value) -> str:
 def add_options(parser: argparse.ArgumentParser):
     parser.add_argument("section", nargs="*", help=f"of {', '.join(SECTIONS)}; all where none is given")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, written to runs/: does it run?")
+    parser.add_argument("--peers", metavar="PYTHON", help="one with benchmarks/requirements-peers.txt, to compare with")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
 
 
 def command(options: argparse.Namespace) -> int:
-    found, path = run(options.section, quick=options.quick)
+    found, path = run(options.section, quick=options.quick, peers=options.peers)
     print(json.dumps(found) if options.json else f"{table(found)}\n\nwritten to {path}")
     return 0
 

@@ -1,12 +1,15 @@
 """The benchmark runs, says what it measured, and keeps what other runs have measured."""
 
 import json
+import sys
 from types import SimpleNamespace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rfcollapse import bench
+from rfcollapse import bench, bench_training, contenders
 from rfcollapse.__main__ import main
 from rfcollapse.simulate import dae
 
@@ -16,13 +19,14 @@ def root(tmp_path, monkeypatch):
     """A checkout without results, with the peers of this one."""
     (tmp_path / "benchmarks").symlink_to(bench.ROOT / "benchmarks")
     monkeypatch.setattr(bench, "ROOT", tmp_path)
+    monkeypatch.setattr(contenders, "ROOT", tmp_path)
     monkeypatch.setattr(bench, "use_all_cores", lambda: None)  # the tests of this process are not to share its devices
     return tmp_path
 
 
 def test_race_takes_turns_and_gives_medians(monkeypatch):
-    turns, clock = [], iter(np.cumsum([0, 9, 1, 2, 0, 10, 0, 4, 0, 20, 0, 3, 0, 90]))
-    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    turns, clock = [], iter(np.cumsum([0, 50, 0, 9, 1, 2, 0, 10, 0, 4, 0, 20, 0, 3, 0, 90]))
+    monkeypatch.setattr(contenders, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
     seconds = bench.race({"a": lambda: turns.append("a"), "b": lambda: turns.append("b")}, 3)
     assert seconds == {"a": 3.0, "b": 20.0}  # the first turn, compilation, does not count
     assert "".join(turns) == "abababab"
@@ -33,7 +37,7 @@ def test_the_peer_follows_the_same_law():
     simulate = bench.peer("numpy_dae").simulate
     runs = [simulate(np.random.default_rng(i), covariance, 1.0, 2, 5) for i in range(3000)]
     eigenvalues, gains = (np.array(values) for values in zip(*runs))
-    result = dae.run(bench.jax.random.key(0), covariance, samples=5, noise_std=1.0, rounds=2, seeds=3000)
+    result = dae.run(jax.random.key(0), covariance, samples=5, noise_std=1.0, rounds=2, seeds=3000)
     for peers, ours in ((eigenvalues, np.asarray(result.eigenvalues)), (gains, np.asarray(result.gains))):
         error = np.sqrt((peers.var(axis=0) + ours.var(axis=0)) / 3000)
         assert np.max(np.abs(peers.mean(axis=0) - ours.mean(axis=0)) / error) < 5
@@ -67,6 +71,94 @@ def test_without_a_checkout(root):
         bench.peer("numpy_dae")
 
 
+STUB = """
+import json, sys, time
+if "--versions" in sys.argv:
+    print(json.dumps({"torch": "0"}))
+    sys.exit()
+threads, seen = int(sys.argv[2]), set()
+print("{}", flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["width"] == 13:
+        sys.exit("out of luck")
+    if request["mode"] not in seen:
+        seen.add(request["mode"])
+        time.sleep(0.2 if request["mode"] == "compiled" else 0)
+    time.sleep(0.1 * (2 if request["mode"] == "eager" else 1) / threads)
+    print(json.dumps({"loss": 1.0}), flush=True)
+"""
+
+
+@pytest.fixture
+def stub(root, monkeypatch):
+    """Peers that sleep for 0.2 s in eager and 0.1 s in compiled mode, half of it with two threads; ours for 0.05 s."""
+    (root / "benchmarks").unlink()
+    (root / "benchmarks").mkdir()
+    (root / "benchmarks" / "torch_flow.py").write_text(STUB)
+    monkeypatch.setattr(bench_training, "cores", lambda: 2)
+    monkeypatch.setattr(bench_training, "ours", lambda size, steps, seeds=1: lambda: contenders.time.sleep(0.05))
+
+
+def test_each_peer_at_its_best_number_of_threads(stub):
+    found, _ = bench.run(["training"], quick=True, peers=sys.executable)
+    section = found["sections"]["training"]
+    rows = {row["loop"]: row for row in section["rows"]}
+    assert section["versions"]["torch"] == "0" and len(rows) == 5
+    assert all(row["threads"] == 2 for row in rows.values())
+    steps = bench_training._steps(bench_training.Size(8, 16))
+    seconds = {"rfcollapse": 0.05, "torch eager": 0.1, "torchcfm compiled": 0.05}
+    for loop, value in seconds.items():
+        assert rows[loop]["step_seconds"] * steps == pytest.approx(value, rel=0.4)
+    assert rows["torch compiled"]["compile_seconds"] == pytest.approx(0.2, rel=0.4)
+    best = min(rows[f"{library} compiled"]["step_seconds"] for library in ("torch", "torchcfm"))
+    assert all(row["against_best_peer"] == pytest.approx(best / row["step_seconds"]) for row in rows.values())
+
+
+def test_peers_on_every_core_work_at_the_same_time(stub):
+    found, _ = bench.run(["seeds"], quick=True, peers=sys.executable)
+    rows = found["sections"]["seeds"]["rows"]
+    each = {(row["loop"], row["processes"], row["threads"]): row["step_seconds"] * 10 for row in rows}
+    assert each["torch eager", 1, 1] == pytest.approx(0.2, rel=0.4)
+    assert each["torch eager", 2, 1] == pytest.approx(0.1, rel=0.4)  # of one seed, where two take 0.2 s
+    two = next(row for row in rows if row["loop"] == "rfcollapse" and row["seeds"] == 2)
+    assert two["against_one_process"] == pytest.approx(0.05 / 0.025, rel=0.4)
+
+
+def test_a_peer_that_stops(stub, capfd):
+    with contenders.Peers(1, sys.executable, "torch_flow", "--threads", "1") as peers:
+        with pytest.raises(ChildProcessError, match="stopped"):
+            peers.ask(width=13)
+    assert "out of luck" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("python", [sys.executable, "no-such-python"])
+def test_peers_that_are_not_installed_are_one_line_and_exit_1(root, python, capsys, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(root))  # where torch may be installed after all, it is not found
+    (root / "torch.py").write_text("raise ImportError('no torch')")
+    assert main(["bench", "training", "--quick", "--peers", python]) == 1
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1 and "benchmarks/requirements-peers.txt" in err
+
+
+def test_flops_are_those_that_xla_counts():
+    size = bench_training.Size(256, 64)
+    flow = bench_training.model(size)
+
+    def loss(flow, t, x):
+        return jnp.mean(jax.vmap(flow)(t, x) ** 2)
+
+    given = flow, jnp.ones(64, dtype=jnp.float32), jnp.ones((64, 2), dtype=jnp.float32)
+    counted = jax.jit(jax.grad(loss)).lower(*given).compile().cost_analysis()["flops"]
+    assert 1 < counted / size.flops < 1.03  # which counts what is done element by element as well
+
+
+def test_ours_learns_the_best_velocity():
+    # Independent pairs with variances 1 and 4 leave ∫ 4/((1−t)² + 4t²) dt = π, and the input noise a little more.
+    _, loss = bench_training.ours(bench_training.Size(32, 256), 400)()
+    assert loss[0, -1] == pytest.approx(np.pi, rel=0.05)
+
+
 @pytest.mark.slow
 def test_every_section_runs(root, capsys):
     assert main(["bench", "--quick"]) == 0
@@ -74,6 +166,7 @@ def test_every_section_runs(root, capsys):
     found = json.loads(next((root / "runs").glob("*.json")).read_text())
     assert list(found["sections"]) == list(bench.SECTIONS) and all(name in out for name in bench.SECTIONS)
     rows = {name: section["rows"] for name, section in found["sections"].items()}
-    assert all(value > 0 for some in rows.values() for row in some for name, value in row.items() if name != "part")
+    values = [value for some in rows.values() for row in some for value in row.values() if not isinstance(value, str)]
+    assert all(value > 0 for value in values)
     assert [row["samples"] for row in rows["samples"]] == [100, 1000, 10_000, 100_000, 1_000_000]
     assert rows["memory"][-1]["direct_bytes"] > rows["memory"][0]["direct_bytes"]

@@ -1,0 +1,109 @@
+"""Flow matching in PyTorch as one would write it, plain or with torchcfm: a process that trains on request.
+
+It runs in a Python environment of its own, see requirements-peers.txt. Each line on stdin is a request, a JSON object
+with "library" (torch, torchcfm), "mode" (eager, compiled, graphs), "width", "batch", "dtype" and "steps"; the answer is
+one line, {"loss": …}, once these steps are done. A second request of the same kind finds everything compiled, and the
+one who asks holds the clock. The net, the batch and Adam, fused, are those of `rfcollapse bench training`; there is
+nothing beyond the minimum: no average of the weights, no schedule, no input noise, and t uniform.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import sys
+import warnings
+
+import torch
+import torchcfm
+from torch.nn.functional import mse_loss
+from torchcfm.conditional_flow_matching import ConditionalFlowMatcher
+
+POOL, DIMENSION, DEPTH, FREQUENCIES = 8192, 2, 3, 4
+
+
+class MLP(torch.nn.Module):
+    """f(t, x): hidden layers of one width with SiLU on (x, cos πkt, sin πkt), k = 1 … K."""
+
+    def __init__(self, width):
+        super().__init__()
+        sizes = [DIMENSION + 2 * FREQUENCIES, *[width] * DEPTH]
+        hidden = [(torch.nn.Linear(*pair), torch.nn.SiLU()) for pair in itertools.pairwise(sizes)]
+        self.layers = torch.nn.Sequential(*sum(hidden, ()), torch.nn.Linear(width, DIMENSION))
+        self.register_buffer("frequencies", math.pi * torch.arange(1, FREQUENCIES + 1))
+
+    def forward(self, t, x):
+        phases = t[:, None] * self.frequencies
+        return self.layers(torch.cat([x, phases.cos(), phases.sin()], dim=1))
+
+
+def trainer(device, library, mode, width, batch, dtype):
+    """A function that trains for so many steps and returns the last loss."""
+    data = 2 * torch.randn(POOL, DIMENSION, device=device)
+    net = MLP(width).to(device)
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+    matcher = ConditionalFlowMatcher(sigma=0.0)
+
+    def pairs():
+        x1 = data[torch.randint(POOL, (batch,), device=device)]
+        x0 = torch.randn_like(x1)
+        if library == "torchcfm":
+            return matcher.sample_location_and_conditional_flow(x0, x1)
+        t = torch.rand(batch, device=device)
+        return t, x0 + t[:, None] * (x1 - x0), x1 - x0
+
+    def error(t, x, target):
+        with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
+            velocity = net(t, x)
+        return mse_loss(velocity.float(), target)
+
+    if mode == "compiled":  # the draws are not, for PyTorch's own are faster on CPU
+        error = torch.compile(error, dynamic=False)
+
+    def loss():
+        return error(*pairs())
+
+    if mode == "graphs":  # CUDA graphs of all but Adam, without which a small net on a GPU waits for its launches
+        loss = torch.compile(loss, dynamic=False, mode="reduce-overhead")
+
+    def train(steps):
+        for _ in range(steps):
+            torch.compiler.cudagraph_mark_step_begin()
+            optimiser.zero_grad(set_to_none=True)
+            value = loss()
+            value.backward()
+            optimiser.step()
+        return value.item()  # which waits for the device
+
+    return train
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--threads", type=int, help="of this process (PyTorch's own choice)")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--versions", action="store_true", help="print these and stop")
+    options = parser.parse_args()
+    if options.versions:
+        print(json.dumps({"torch": torch.__version__, "torchcfm": torchcfm.__version__}))
+        return
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.compiler.config.force_disable_caches = True  # what is compiled is compiled anew, for its time is measured
+    warnings.filterwarnings("ignore", "dynamo_pgo force disabled")
+    torch.manual_seed(0)
+    if options.device == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, which is JAX's default there
+    print("{}", flush=True)  # ready
+    trainers = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        steps = request.pop("steps")
+        kind = tuple(sorted(request.items()))
+        if kind not in trainers:
+            trainers[kind] = trainer(options.device, **request)
+        print(json.dumps({"loss": trainers[kind](steps)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
