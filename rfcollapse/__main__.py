@@ -1,10 +1,11 @@
 """The command line: `rfcollapse …`, or `python -m rfcollapse …`.
 
-Exit codes: 0 done; 1 bad input or usage, or an unexpected verdict; 130 interrupted.
+Exit codes: 0 done; 1 bad input or usage, or an unexpected verdict; 2 the alarm of `monitor`; 130 interrupted.
 """
 
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -34,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         print(f"rfcollapse {options.command}: {error}", file=sys.stderr)
         return 1

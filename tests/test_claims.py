@@ -98,6 +98,7 @@ def test_mutated_recursion_is_refuted(right, wrong):
     assert claims.judge(1.0, mean / mutant, error / mutant, 32, kind="law", margin=0.02) == "refuted"
 
 
+@pytest.mark.slow
 def test_mutated_fixed_points_are_refuted():
     mean, error = (value / 16 for value in simulated_variance(60, real_fraction=0.1))
     for factor, verdict in ((1.0, "confirmed"), (1.2, "refuted"), (0.8, "refuted")):

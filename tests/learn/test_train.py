@@ -37,6 +37,7 @@ def leaves(models):
 
 @pytest.mark.parametrize("net, options", [("linear", {}), ("mlp", {"width": 8, "depth": 1})])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.slow
 def test_shapes_dtypes_and_seeds(net, options, dtype):
     models = models_of(KEY, net, **options)
     before = leaves(models)

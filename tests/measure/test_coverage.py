@@ -41,6 +41,7 @@ def test_a_lost_mode_shows_in_recall_and_coverage_but_not_in_precision():
 
 
 @pytest.mark.parametrize("n, m, k", [(80, 80, 5), (60, 120, 3)])
+@pytest.mark.slow
 def test_coverage_of_a_perfect_model_is_the_same_for_every_distribution(n, m, k):
     """Of the n − 1 + m points around a real one the k nearest must not all be real."""
     expected = 1 - np.prod([(n - i) / (n + m - i) for i in range(1, k + 1)])

@@ -45,6 +45,7 @@ def test_replace_follows_the_recursion(rho, method):
 
 
 @pytest.mark.parametrize("source", ["pool", "own"])
+@pytest.mark.slow
 def test_real_data_follow_the_recursion(source):
     options = dict(real_fraction=0.3, resample_from=source, real_every=2)
     result = simulate.run(KEY, np.diag(SPECTRUM), samples=10_000, noise_std=1.0, rounds=6, seeds=12, **options)
@@ -54,6 +55,7 @@ def test_real_data_follow_the_recursion(source):
 
 
 @pytest.mark.parametrize("source", ["pool", "own"])
+@pytest.mark.slow
 def test_accumulate_follows_the_recursion(source):
     result = simulate.run(
         KEY,
@@ -69,6 +71,7 @@ def test_accumulate_follows_the_recursion(source):
     np.testing.assert_allclose(np.mean(result.variances, axis=0), law, rtol=0.02, atol=0.01)
 
 
+@pytest.mark.slow
 def test_accumulate_mixes_in_real_data():
     # All real: the map is fitted to the real data alone, and all rows are drawn from them.
     options = dict(schedule="accumulate", real_fraction=1.0)
@@ -78,6 +81,7 @@ def test_accumulate_mixes_in_real_data():
 
 
 @pytest.mark.parametrize("method", ["reduced", "direct"])
+@pytest.mark.slow
 def test_pool_weights_cohorts_rather_than_subsampling(method):
     """The whole pool process again in NumPy, with lists of cohorts; means over seeds must agree at small n."""
     alpha, n, rounds, seeds = 0.4, 6, 3, 4000
@@ -110,6 +114,7 @@ def test_pool_weights_cohorts_rather_than_subsampling(method):
     np.testing.assert_allclose(traces.std(axis=0), tops.std(axis=0), rtol=0.08)
 
 
+@pytest.mark.slow
 def test_floor_holds_in_every_round_of_every_seed():
     result = simulate.run(
         KEY,
@@ -145,6 +150,7 @@ def test_given_data_are_the_real_data_of_every_seed():
     assert result.kept.shape == (3, 3, 4, 3)
 
 
+@pytest.mark.slow
 def test_batching_does_not_change_the_numbers(monkeypatch):
     options = dict(samples=5, noise_std=1.0, rounds=1, seeds=5, real_fraction=0.5, method="direct")
     whole = simulate.run(KEY, np.eye(2), **options)

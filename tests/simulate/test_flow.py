@@ -35,6 +35,7 @@ def by_samples(n, steps, rounds, seeds, pairing, seed=0):
 
 
 @pytest.mark.parametrize(("pairing", "n"), [("redrawn", 1), ("redrawn", 6), ("fixed", 2), ("fixed", 3), ("fixed", 6)])
+@pytest.mark.slow
 def test_whole_law_against_sampled_points(pairing, n):
     steps, rounds, seeds = 3, 2, 1500
     ours = simulate.run(
@@ -70,6 +71,7 @@ def test_directions_that_have_all_but_died_keep_their_digits():
 
 
 @pytest.mark.parametrize(("d", "n"), [(1, 4), (2, 6)])
+@pytest.mark.slow
 def test_fresh_samples_cost_the_drift_of_a_wishart(d, n):
     """Beside the loss to the steps, ln det loses Σ ψ((n−i+1)/2) + ln(2/n) a round with redrawn noise."""
     steps, rounds, seeds = 10, 6, 20_000
@@ -84,6 +86,7 @@ def test_fresh_samples_cost_the_drift_of_a_wishart(d, n):
     assert error < 0.02 * abs(predicted)
 
 
+@pytest.mark.slow
 def test_fixed_pairs_do_not_drift():
     """G Q0 Gᵀ = Q1 in the exact flow: the spread of the noise makes up for that of the samples."""
     n, steps, rounds, seeds = 16, 200, 3, 10_000
@@ -96,6 +99,7 @@ def test_fixed_pairs_do_not_drift():
     assert 4 * drift.std(ddof=1) / np.sqrt(seeds) + 0.2 * lost.mean() < rounds / n / 2
 
 
+@pytest.mark.slow
 def test_a_seed_does_not_depend_on_its_company(monkeypatch):
     options = dict(samples=9, steps=3, rounds=2, pairing="fixed")
     together = simulate.run(KEY, np.diag(VARIANCES), seeds=6, **options)

@@ -99,6 +99,7 @@ def test_a_wrong_law_is_seen(monkeypatch, wrong):
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 40, 10**6])
+@pytest.mark.slow
 def test_one_dimension_is_noncentral_chi_square(samples):
     """Each round's law given the last, in scipy: the probabilities met must be uniform and independent."""
     result = simulate.run(
@@ -175,6 +176,7 @@ def test_dying_directions_keep_their_digits(options):
     assert np.all(np.isfinite(result.gains)) and np.all(np.asarray(result.eigenvalues)[~alive] < 1e-260)
 
 
+@pytest.mark.slow
 def test_a_direction_dies_beside_one_that_lives():
     """With noise the axes turn, and a factor kept in fixed axes would hold 10⁻³⁰ of the living direction for ever."""
     settings = dict(noise_std=1.0, rounds=50)

@@ -66,6 +66,7 @@ def test_lyapunov_spectrum(d, n, known_mean):
 @pytest.mark.parametrize("n", [2, 30, 10**6])
 @pytest.mark.parametrize("schedule", ["accumulate", "subsample"])
 @pytest.mark.parametrize("unbiased", [False, True])
+@pytest.mark.slow
 def test_mean_variance(n, schedule, unbiased):
     if schedule == "subsample" and n > 100:
         pytest.skip("keeps every point")
@@ -80,6 +81,7 @@ def test_mean_variance(n, schedule, unbiased):
 
 
 @pytest.mark.parametrize("schedule", resampling.SCHEDULES)
+@pytest.mark.slow
 def test_spread_of_log_std_over_seeds(schedule):
     n, rounds, seeds = (200 if schedule == "subsample" else 10_000), 12, 4000
     logs = np.asarray(resampling.run(KEY, 1, samples=n, rounds=rounds, seeds=seeds, schedule=schedule))[:, 1:, 0]
