@@ -56,7 +56,7 @@ class TestNotebook:
         assert len(lines) <= 220 and 400 <= words <= 2200
         assert "Exercises" in text(cells(path, "markdown")[-1])
         assert "enable_x64" in code or "rfcollapse" in code  # importing the package switches 64-bit on
-        for name in re.findall(r'figures\.save\(\w+, "([^"]+)"\)', code):
+        for name in re.findall(r'figures\.save\(.+, "([^"]+)"\)', code):
             assert (ROOT / "figures" / f"{name}.png").exists(), f"figure {name} is not committed"
 
     def test_solutions_assert_something(self, path):
@@ -68,7 +68,7 @@ class TestNotebook:
 
 def test_every_figure_belongs_to_a_notebook():
     code = "\n".join(text(cell) for path in NOTEBOOKS for cell in cells(path, "code"))
-    saved = set(re.findall(r'figures\.save\(\w+, "([^"]+)"\)', code))
+    saved = set(re.findall(r'figures\.save\(.+, "([^"]+)"\)', code))
     assert {path.stem for path in (ROOT / "figures").glob("*.png")} == saved
 
 
