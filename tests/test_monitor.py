@@ -205,7 +205,9 @@ def test_advice_by_the_law_restores_what_is_wanted():
     assert share == pytest.approx(0.9, abs=0.02)
 
 
-@pytest.mark.parametrize("mechanism", [mechanisms.flow(60), mechanisms.dae(0.3), mechanisms.rate(0.03)], ids=str)
+@pytest.mark.parametrize(
+    "mechanism", [mechanisms.flow(60), mechanisms.dae(0.3), mechanisms.rate(0.03)], ids=lambda one: one.name
+)
 def test_advice_by_the_rule_measured_again_keeps_what_is_wanted(mechanism):
     generator = np.random.default_rng(11)
     _, share = _pipeline(generator, mechanism, lambda verdict: verdict.fraction, 60)
