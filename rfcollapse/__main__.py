@@ -12,6 +12,7 @@ from pathlib import Path
 
 from . import bench, budget, claims, experiment, monitor, runfolder
 from .learn.train import Diverged
+from .output import columns
 
 
 class Parser(argparse.ArgumentParser):
@@ -127,14 +128,14 @@ def _reflow(options) -> int:
 def _rounds(metrics) -> str:
     """A line for each round: means over the seeds, and their standard errors."""
     eigenvalues = metrics["eigenvalues"]
-    columns = {"largest variance": eigenvalues[:, :, 0], "smallest": eigenvalues[:, :, -1]}
+    shown = {"largest variance": eigenvalues[:, :, 0], "smallest": eigenvalues[:, :, -1]}
     names = ("straightness", "loss", "sliced_w2", "one_step_sliced_w2", "recall")
-    columns |= {name: metrics[name] for name in names if name in metrics}
-    lines = [("round", *columns, "seconds")]
+    shown |= {name: metrics[name] for name in names if name in metrics}
+    lines = [("round", *shown, "seconds")]
     for index, seconds in enumerate(metrics["seconds"]):
-        cells = [_mean_and_error(values[:, index]) for values in columns.values()]
+        cells = [_mean_and_error(values[:, index]) for values in shown.values()]
         lines.append((str(index), *cells, f"{seconds:.1f}"))
-    return _table(lines)
+    return columns(lines)
 
 
 def _mean_and_error(values) -> str:
@@ -174,12 +175,7 @@ def _verdicts(rows) -> str:
         )
         for row in rows
     ]
-    return _table(cells)
-
-
-def _table(cells) -> str:
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
+    return columns(cells)
 
 
 if __name__ == "__main__":

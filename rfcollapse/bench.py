@@ -23,6 +23,7 @@ import numpy as np
 
 from . import bench_training
 from .contenders import ROOT, cores, peer, race, versions
+from .output import columns
 from .simulate import batches, dae, direct, factors, reduced
 
 PACKAGES = ("jax", "jaxlib", "numpy", "optax", "equinox")
@@ -226,9 +227,8 @@ def table(found: dict) -> str:
     for name, section in found["sections"].items():
         lines += ["", f"{name} ({section['date']}, jax {section['versions']['jax']})"]
         header = list(section["rows"][0])
-        cells = [header] + [[_shown(row[column]) for column in header] for row in section["rows"]]
-        widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
-        lines += ["  ".join(cell.rjust(width) for cell, width in zip(line, widths)) for line in cells]
+        cells = [header] + [[_shown(row[name]) for name in header] for row in section["rows"]]
+        lines.append(columns(cells, right=True))
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 
 from . import check, mechanisms
 from .mechanisms import Mechanism
+from .output import plain
 from .samples import Spectrum, jackknife_error, open_samples, spectrum
 
 CONFIDENCE = 0.95
@@ -175,7 +176,7 @@ def command(options) -> int:
         answer["cheapest"] = {"fraction": policy.best, "net": policy.best_net, "half": halved, "double": doubled}
     if options.plot:
         _plot(answer, found, mechanism, options.plot)
-    print(json.dumps(_plain(answer)) if options.json else _text(answer, options))
+    print(json.dumps(plain(answer)) if options.json else _text(answer, options))
     return 0
 
 
@@ -281,15 +282,6 @@ def _needed(answer, wanted):
 
 def _fraction(x):
     return "none does" if math.isinf(x) else f"{x:.3g}"
-
-
-def _plain(value):
-    """As JSON has it: lists for arrays, null for what is not finite."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plot(answer, found, mechanism, path):

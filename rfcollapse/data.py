@@ -75,6 +75,21 @@ def gaussian(key: PRNGKeyArray, n: int, covariance: Real[ArrayLike, "d d"]) -> F
     return jax.random.normal(key, shape, dtype=jnp.float64) @ root
 
 
+def exact_gaussians(
+    key: PRNGKeyArray, sets: int, n: int, variances: Real[ArrayLike, " d"]
+) -> Float[np.ndarray, "sets n d"]:
+    """Gaussian samples, a set for each seed, each turned and scaled to have second moment exactly diag(λ).
+
+    What is fitted to second moments then has no sampling error. sets ≥ 1, n ≥ d. variances: λ_1 … λ_d ≥ 0. Raises
+    ValueError outside these ranges.
+    """
+    variances = np.asarray(_spectrum("variances", variances))
+    shape = (check.integer("sets", sets, 1), check.integer("n", n, len(variances)), len(variances))
+    noise = np.asarray(jax.random.normal(key, shape, dtype=jnp.float64))
+    root = np.linalg.cholesky(np.linalg.inv(np.swapaxes(noise, 1, 2) @ noise / n))
+    return noise @ root * np.sqrt(variances)
+
+
 def _spectrum(name, value):
     eigenvalues = check.nonnegative(name, value)
     if eigenvalues.ndim != 1:

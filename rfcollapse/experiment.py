@@ -26,6 +26,7 @@ from .learn.train import Training
 from .learn.velocity import NETS, PARAMETRISATIONS
 from .measure.coverage import coverage
 from .measure.distances import sliced_w2
+from .output import plain
 from .runfolder import Log, read
 
 IMAGES = {"digits": data.digits, "photos": data.photo_patches}
@@ -162,13 +163,10 @@ def load(key: PRNGKeyArray, settings: Settings) -> Samples:
 
 def _gaussian(key, name, seeds, count):
     try:
-        variances = np.asarray(check.nonnegative("variances", [float(one) for one in name.split(":")[1].split(",")]))
+        variances = check.nonnegative("variances", [float(one) for one in name.split(":")[1].split(",")])
     except ValueError as error:
         raise ValueError(f"data must be gaussian:VARIANCES, numbers ≥ 0 parted by commas; got {name!r}") from error
-    check.integer("samples", count, len(variances))
-    noise = np.asarray(jax.random.normal(key, (seeds, count, len(variances)), dtype=jnp.float64))
-    root = np.linalg.cholesky(np.linalg.inv(np.swapaxes(noise, 1, 2) @ noise / count))
-    return noise @ root * np.sqrt(variances)
+    return data.exact_gaussians(key, seeds, check.integer("samples", count, len(variances)), variances)
 
 
 PASSED_ON = (
@@ -243,11 +241,11 @@ def _like(settings, d):
 def _row(one):
     return {
         "round": one.index,
-        "second_moment_diagonal": _plain(np.diagonal(one.second_moment, axis1=1, axis2=2)),
-        "eigenvalues": _plain(one.eigenvalues),
-        "one_step_moment_diagonal": _plain(np.diagonal(one.one_step_moment, axis1=1, axis2=2)),
-        "straightness": _plain(one.straightness),
-        "loss": _plain(one.loss[:, -1]),
+        "second_moment_diagonal": plain(np.diagonal(one.second_moment, axis1=1, axis2=2)),
+        "eigenvalues": plain(one.eigenvalues),
+        "one_step_moment_diagonal": plain(np.diagonal(one.one_step_moment, axis1=1, axis2=2)),
+        "straightness": plain(one.straightness),
+        "loss": plain(one.loss[:, -1]),
     }
 
 
@@ -265,14 +263,8 @@ def _compared(key, models, held, settings):
             measured += _if_finite(partial(coverage, real), many, otherwise=[np.nan] * 3)
         found.append(measured)
     names = ("sliced_w2", "one_step_sliced_w2", "precision", "recall", "coverage")
-    return {name: _plain(column) for name, column in zip(names, np.transpose(np.array(found, dtype=np.float64)))}
+    return {name: plain(column) for name, column in zip(names, np.transpose(np.array(found, dtype=np.float64)))}
 
 
 def _if_finite(function, samples, otherwise=np.nan):
     return function(samples) if jnp.all(jnp.isfinite(samples)) else otherwise
-
-
-def _plain(values):
-    """Lists for JSON, which has no NaN."""
-    values = np.asarray(values, dtype=np.float64)
-    return np.where(np.isfinite(values), values, None).tolist()

@@ -20,6 +20,7 @@ from scipy.spatial.distance import cdist
 from . import check, mechanisms
 from .budget import add_mechanism, mechanism_of
 from .measure.distances import moments
+from .output import plain
 from .samples import NULL, open_samples
 from .theory.flow import required_fraction_for_rate
 
@@ -326,37 +327,26 @@ def _advice(known, share, rate, retain, real_fraction, mechanism):
 def save(state: State, path: str | Path):
     """Writes the state as JSON, whole or not at all."""
     path = Path(path)
-    plain = {"version": VERSION, **_lists(state)}
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_text(json.dumps(plain))
+    beside.write_text(json.dumps({"version": VERSION, **plain(state)}))
     os.replace(beside, path)
 
 
 def load(path: str | Path) -> State:
     """Reads what `save` wrote. ValueError for anything else."""
     try:
-        plain = json.loads(Path(path).read_text())
-        version = plain.pop("version")
+        kept = json.loads(Path(path).read_text())
+        version = kept.pop("version")
         if version == VERSION:
-            reference = Reference(**_arrays(plain["reference"]))
-            return State(reference, tuple(Round(**_arrays(found)) for found in plain["rounds"]))
+            reference = Reference(**_arrays(kept["reference"]))
+            return State(reference, tuple(Round(**_arrays(found)) for found in kept["rounds"]))
     except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a monitor's state ({' '.join(str(error).split())[:80]})") from None
     raise ValueError(f"{path}: a state of version {version}, this program reads {VERSION}; start a new one")
 
 
-def _lists(value):
-    if hasattr(value, "_asdict"):
-        return {key: _lists(item) for key, item in value._asdict().items()}
-    if isinstance(value, np.ndarray):
-        return _lists(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_lists(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _arrays(plain):
-    return {key: np.array(item) if isinstance(item, list) else item for key, item in plain.items()}
+def _arrays(kept):
+    return {key: np.array(item) if isinstance(item, list) else item for key, item in kept.items()}
 
 
 def add_options(command):
@@ -390,7 +380,7 @@ def command(options) -> int:
         save(state, options.state)
     alarming = any(verdict.alarms for verdict in verdicts)
     if options.json:
-        rounds = [_lists(verdict) for verdict in verdicts]
+        rounds = [plain(verdict) for verdict in verdicts]
         print(json.dumps({"alarm": alarming, "rounds": rounds, "coverage": [x.coverage for x in state.rounds]}))
     else:
         print(_text(state, verdicts, options.retain, mechanism))

@@ -32,6 +32,14 @@ FLOW = "05_rectified_flow"
 REFLOW = "06_reflow"
 REAL_SHARE = "08_how_much_real_data"
 
+SCHEMES = {
+    "reflow": "Reflow",
+    "ra": "RA Reflow",
+    "anchored": "anchored pairs",
+    "oras": "ORAS",
+    "fresh": "fresh pairs",
+}
+
 CLAIMS = (
     # ------------------------------------------------------------------------------------------- 01 the linear DAE
     Claim(
@@ -736,14 +744,7 @@ CLAIMS = (
             REFLOW,
             runs=8,
         )
-        for scheme, name in {
-            "reflow": "Reflow",
-            "ra": "RA Reflow",
-            "anchored": "anchored pairs",
-            "oras": "ORAS",
-            "fresh": "fresh pairs",
-            "ora": "ORA, which is Reflow at the ridge τ/(1 − α)",
-        }.items()
+        for scheme, name in (SCHEMES | {"ora": "ORA, which is Reflow at the ridge τ/(1 − α)"}).items()
     ),
     *(
         Claim(
@@ -756,13 +757,7 @@ CLAIMS = (
             REFLOW,
             runs=8,
         )
-        for scheme, name in {
-            "reflow": "Reflow",
-            "ra": "RA Reflow",
-            "anchored": "anchored pairs",
-            "oras": "ORAS",
-            "fresh": "fresh pairs",
-        }.items()
+        for scheme, name in SCHEMES.items()
     ),
     Claim(
         "network-correction-d8",

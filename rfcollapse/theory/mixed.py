@@ -86,23 +86,20 @@ def _trajectory(scheme, rounds, denoiser_steps, bent, start: Setting, bend, nois
         real_noise, real_cross = real_pair(scheme, setting, bend if bent else None)
         kinds = (jnp.ones_like(current), current, jnp.sqrt(current)), (real_noise, start.real, real_cross)
 
-        def velocity(t, x):
-            (own, fit), (real, real_fit) = (_kind(t, x, *kind, start.ridge) for kind in kinds)
+        def fit(t, x, of_data=False):
+            (own, one), (real, other) = (_kind(t, x, *kind, start.ridge, of_data) for kind in kinds)
             share = jax.nn.sigmoid(prior + own - real)[:, None]
-            return share * fit + (1 - share) * real_fit
+            return share * one + (1 - share) * other
 
         def denoised(index, x):
-            t = index / denoiser_steps
-            (own, fit), (real, real_fit) = (_kind(t, x, *kind, start.ridge, denoiser=True) for kind in kinds)
-            share = jax.nn.sigmoid(prior + own - real)[:, None]
-            return x + (share * fit + (1 - share) * real_fit - x) / (denoiser_steps - index)
+            return x + (fit(index / denoiser_steps, x, of_data=True) - x) / (denoiser_steps - index)
 
         def step(index, x):
             t, h = index / STEPS, 1 / STEPS
-            one = velocity(t, x)
-            two = velocity(t + h / 2, x + h / 2 * one)
-            three = velocity(t + h / 2, x + h / 2 * two)
-            four = velocity(t + h, x + h * three)
+            one = fit(t, x)
+            two = fit(t + h / 2, x + h / 2 * one)
+            three = fit(t + h / 2, x + h / 2 * two)
+            four = fit(t + h, x + h * three)
             return x + h / 6 * (one + 2 * two + 2 * three + four)
 
         walk = (STEPS, step) if denoiser_steps is None else (denoiser_steps, denoised)
@@ -113,10 +110,10 @@ def _trajectory(scheme, rounds, denoiser_steps, bent, start: Setting, bend, nois
     return jnp.concatenate([start.current[None], later])
 
 
-def _kind(t, x, noise, data, cross, ridge, denoiser=False):
+def _kind(t, x, noise, data, cross, ridge, of_data=False):
     """The log-density of x among the pairs of one kind, less a constant, and their own fit: of x1 − x0, or of x1."""
     moment = (1 - t) ** 2 * noise + 2 * t * (1 - t) * cross + t**2 * data + ridge
     towards_data = (1 - t) * cross + t * data
     towards_noise = (1 - t) * noise + t * cross
-    slope = (towards_data if denoiser else towards_data - towards_noise) / moment
+    slope = (towards_data if of_data else towards_data - towards_noise) / moment
     return -jnp.sum(x**2 / moment[None] + jnp.log(moment)[None], axis=1) / 2, x * slope[None]
