@@ -23,7 +23,11 @@ from .train import Diverged, Training, train
 from .velocity import NETS, PARAMETRISATIONS
 
 # Not made here: `Training` checks its numbers with JAX, and an import must leave the choice of devices open.
-TRAINING = {"linear": {"steps": 1000, "batch": 1024, "learning_rate": 0.01, "chunk": 100}, "mlp": {}}
+TRAINING = {
+    "linear": {"steps": 1000, "batch": 1024, "learning_rate": 0.01, "chunk": 100},
+    "mlp": {},
+    "unet": {"learning_rate": 2e-3},
+}
 
 
 class Round(NamedTuple):
@@ -92,8 +96,9 @@ def run(
     scheme: a name in `rfcollapse.learn.pairs.SCHEMES`. rounds: J ≥ 0.
     real_fraction: α in [0, 1], of no effect on "reflow". ridge: τ ≥ 0, input noise of variance τ in training, from
     round 1 on; first_ridge: that of round 0.
-    seeds: independent runs, spread over the devices. model: "linear" or "mlp"; options: of its constructor
-    (width, …). parametrisation: "velocity" or "denoiser". training: see `Training`; None is as `TRAINING[model]` says.
+    seeds: independent runs, spread over the devices. model: "linear", "mlp" or "unet"; options: of its constructor
+    (width, …; shape). parametrisation: "velocity" or "denoiser". training: see `Training`; None is as `TRAINING[model]`
+    says.
     warm_start: each round starts from the weights of the last, else from new ones.
     mixing: "batch" (real samples replace own ones within a batch with probability α) or "offline". pairs: own samples
     made in a round. diffusion: ε ≥ 0 of "oras".

@@ -1,4 +1,4 @@
-"""Velocity models of one sample: a net, linear or MLP, read either as the velocity or as the denoiser.
+"""Velocity models of one sample: a net, linear, MLP or U-Net, read either as the velocity or as the denoiser.
 
 A net maps a time t and a sample x, (d,), to (d,); batches and seeds come by `jax.vmap`. A model wraps a net and gives
 the velocity v(t, x) of dx/dt = v, from noise at t = 0 to data at t = 1, and the target that its net is trained on.
@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from rfcollapse import check
+
+from .unet import UNet
 
 
 class Linear(eqx.Module):
@@ -87,5 +89,5 @@ class Denoiser(eqx.Module):
         return x1
 
 
-NETS = {"linear": Linear, "mlp": MLP}
+NETS = {"linear": Linear, "mlp": MLP, "unet": UNet}
 PARAMETRISATIONS = {"velocity": Velocity, "denoiser": Denoiser}

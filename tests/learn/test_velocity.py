@@ -10,22 +10,24 @@ from rfcollapse.learn.velocity import MLP, NETS, PARAMETRISATIONS, Denoiser, Lin
 
 KEY = jax.random.key(0)
 T = jnp.float32(0.3)
+OPTIONS = {"unet": {"shape": (4, 4, 1), "channels": 8}}
+D = 16
 
 
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
 def test_shape_and_dtype_are_those_of_the_sample(net, parametrisation):
-    model = PARAMETRISATIONS[parametrisation](NETS[net](3, key=KEY))
+    model = PARAMETRISATIONS[parametrisation](NETS[net](D, key=KEY, **OPTIONS.get(net, {})))
     assert {leaf.dtype for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array))} == {jnp.dtype(jnp.float32)}
-    x = jnp.ones((5, 3), dtype=jnp.float32)
+    x = jnp.ones((5, D), dtype=jnp.float32)
     v = jax.vmap(model, in_axes=(None, 0))(T, x)
-    assert v.shape == (5, 3) and v.dtype == jnp.float32
+    assert v.shape == (5, D) and v.dtype == jnp.float32
 
 
 @pytest.mark.parametrize("net", NETS)
 def test_the_net_computes_in_the_dtype_it_is_cast_to(net):
-    net = jax.tree.map(lambda p: p.astype(jnp.bfloat16), NETS[net](2, key=KEY))
-    assert net(T, jnp.ones(2, dtype=jnp.bfloat16)).dtype == jnp.bfloat16
+    net = jax.tree.map(lambda p: p.astype(jnp.bfloat16), NETS[net](D, key=KEY, **OPTIONS.get(net, {})))
+    assert net(T, jnp.ones(D, dtype=jnp.bfloat16)).dtype == jnp.bfloat16
 
 
 def test_linear_interpolates_its_matrices_and_is_linear():
