@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One process per core at most; the notebooks' kernels and XLA are threaded themselves.
 WORKERS ?= 2
 
-.PHONY: setup reproduce test test-fast lint
+.PHONY: setup reproduce test test-fast lint page animation book
 
 setup: .venv/.complete
 
@@ -19,6 +19,14 @@ setup: .venv/.complete
 reproduce: setup
 	$(BIN)/python -m rfcollapse reproduce
 
+# The explorable page, build/page/rfcollapse.html.
+page: setup
+	$(BIN)/python -m rfcollapse page
+
+# The animation of the README, trained anew: two minutes.
+animation: setup
+	$(BIN)/python benchmarks/animation.py
+
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
@@ -30,3 +38,11 @@ test-fast: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The site: notebooks as committed, functions, ledger, glossary. Open build/book/index.html; it needs no network.
+book: .venv/.book
+	$(BIN)/python -m sphinx -W --keep-going -q -c book . build/book
+
+.venv/.book: .venv/.complete book/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.txt -r book/requirements.txt
+	touch $@
