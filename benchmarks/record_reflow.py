@@ -1,4 +1,4 @@
-"""The trained networks of notebook 06 that take longer than a notebook may: every scheme, eight seeds, five rounds.
+"""The trained networks of notebooks 06 and 08 that take longer than a notebook may.
 
     python benchmarks/record_reflow.py [PART …]
 
@@ -17,7 +17,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from rfcollapse import bench, data
+from rfcollapse import bench, data, mechanisms, samples
 from rfcollapse.learn import integrate, reflow
 from rfcollapse.learn.train import Training
 from rfcollapse.measure import coverage, distances
@@ -28,16 +28,17 @@ SEED, SEEDS, ROUNDS, PAIRS = 0, 8, 5, 65_536
 DENOISER_SEEDS = 16  # they scatter more: at 8 the interval was wider than the margin
 VARIANCES, DENOISED, ALPHA, EPSILON = np.array([4.0, 0.25]), np.array([9.0, 4.0]), 0.3, 0.5
 GAUSSIAN = dict(options={"width": 64, "frequencies": 4}, training=Training(steps=8000, batch=256, learning_rate=5e-3))
+RETAIN, KEEP = 0.7, dict(rounds=8, steps=20, method="euler", pairs=16_384, probes=4096)
 HALL, BINS, REACH = 4096, 48, 2.4  # samples compared; density pictures
 
 
-def each_scheme(key, samples, schemes, training, **settings):
+def each_scheme(key, real, schemes, training, **settings):
     """All schemes from the same first models."""
     first, runs = [], {}
     for scheme in schemes:
         print(f"  {scheme}", file=sys.stderr, flush=True)
         options = dict(rounds=ROUNDS, seeds=SEEDS, training=training, finished=first[:1], on_round=first.append)
-        runs[scheme] = reflow.run(key, samples, scheme=scheme, **(options | settings))
+        runs[scheme] = reflow.run(key, real, scheme=scheme, **(options | settings))
     return runs
 
 
@@ -62,8 +63,8 @@ def denoiser(key):
     settings = dict(real_fraction=ALPHA, ridge=0.2, pairs=PAIRS, parametrisation="denoiser", rounds=3)
     settings |= dict(steps=10, method="euler")
     settings |= dict(options=GAUSSIAN["options"], training=training, seeds=DENOISER_SEEDS)
-    samples = data.exact_gaussians(key, DENOISER_SEEDS, PAIRS, DENOISED)
-    runs = each_scheme(key, samples, ("reflow", "anchored"), **settings)
+    real = data.exact_gaussians(key, DENOISER_SEEDS, PAIRS, DENOISED)
+    runs = each_scheme(key, real, ("reflow", "anchored"), **settings)
     return {scheme: moments(run) for scheme, run in runs.items()}
 
 
@@ -74,20 +75,42 @@ def dimension(key):
         settings = dict(
             scheme="fresh", rounds=1, seeds=SEEDS, real_fraction=ALPHA, ridge=0.2, first_ridge=2.0, pairs=PAIRS
         )
-        samples = data.exact_gaussians(key, SEEDS, PAIRS, np.full(d, 4.0))
-        run = reflow.run(key, samples, probes=8192, **GAUSSIAN, **settings)
+        real = data.exact_gaussians(key, SEEDS, PAIRS, np.full(d, 4.0))
+        run = reflow.run(key, real, probes=8192, **GAUSSIAN, **settings)
         result[str(d)] = (np.trace(run.second_moment, axis1=2, axis2=3) / d).round(5).tolist()
+    return result
+
+
+def retention(key):
+    """Flows on their own samples with the real fraction that `budget` names: the share of the total variance."""
+    mechanism = mechanisms.flow(KEEP["steps"])
+    digits = np.asarray(data.digits().samples)
+    spectrum = samples.spectrum(samples.open_samples(digits)).variances
+    gaussian = data.exact_gaussians(key, SEEDS, PAIRS, VARIANCES)
+    linear = dict(model="linear", training=Training(steps=2000, batch=256, learning_rate=0.01, chunk=500))
+    network = dict(options={"width": 128}, training=Training(steps=4000, batch=256, learning_rate=3e-3, chunk=500))
+    result = {}
+    for name, given, variances, settings in (
+        ("gaussian", gaussian, VARIANCES, GAUSSIAN),
+        ("digits_linear", digits, spectrum, linear),
+        ("digits", digits, spectrum, network),
+    ):
+        print(f"  {name}", file=sys.stderr, flush=True)
+        fraction = float(mechanisms.required_fraction(mechanism, variances, RETAIN))
+        run = reflow.run(key, given, scheme="self_consuming", real_fraction=fraction, seeds=SEEDS, **KEEP, **settings)
+        share = np.trace(run.second_moment, axis1=2, axis2=3) / variances.sum()
+        result[name] = {"real_fraction": round(fraction, 5), "share": share.round(5).tolist()}
     return result
 
 
 def mixture(draw):
     def part(key):
         drawn = [draw(one, 8192 + 2 * HALL) for one in jax.random.split(key, SEEDS)]
-        samples, held, other = np.split(np.asarray(drawn), (8192, 8192 + HALL), axis=1)
+        train, held, other = np.split(np.asarray(drawn), (8192, 8192 + HALL), axis=1)
         training = Training(steps=4000, batch=256, learning_rate=5e-3, chunk=1000)  # after each, "ora" inverts anew
         schemes = ("reflow", "ra", "anchored", "oras", "ora")
         settings = dict(training=training, real_fraction=0.5, diffusion=EPSILON, pairs=8192, steps=20)
-        runs = each_scheme(key, samples, schemes, options=GAUSSIAN["options"], **settings)
+        runs = each_scheme(key, train, schemes, options=GAUSSIAN["options"], **settings)
         noise = np.asarray(jax.random.normal(jax.random.fold_in(key, 1), (SEEDS, HALL, 2), dtype="float32"))
         result = {"real": quality(held, other[:, None]) | {"density": density(held)}}
         for scheme, run in runs.items():
@@ -131,9 +154,9 @@ def quality(held, generated):
     }
 
 
-def density(samples):
+def density(points):
     """Rows of digits, 0 to 9, the highest y first: the square root of a histogram over all seeds."""
-    counts = np.histogram2d(*samples.reshape(-1, 2).T, bins=BINS, range=[[-REACH, REACH]] * 2)[0].T[::-1]
+    counts = np.histogram2d(*points.reshape(-1, 2).T, bins=BINS, range=[[-REACH, REACH]] * 2)[0].T[::-1]
     levels = np.rint(9 * np.sqrt(np.minimum(counts / np.quantile(counts[counts > 0], 0.98), 1))).astype(int)
     return ["".join(map(str, row)) for row in levels]
 
@@ -145,6 +168,7 @@ PARTS = {
     "eight_gaussians": mixture(data.eight_gaussians),
     "two_moons": mixture(data.two_moons),
     "checkerboard": mixture(data.checkerboard),
+    "retention": retention,
 }
 
 
