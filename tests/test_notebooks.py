@@ -3,6 +3,9 @@
 import ast
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -60,10 +63,32 @@ class TestNotebook:
             assert (ROOT / "figures" / f"{name}.png").exists(), f"figure {name} is not committed"
 
     def test_solutions_assert_something(self, path):
-        """They are run by `reproduce`, after the last cell."""
+        """They are run by `reproduce` and under nbval (notebooks/conftest.py), after the last cell."""
         solutions = reproduce.solutions(nbformat.read(path, 4))
         assert len(solutions) >= 3
         assert all(any(isinstance(n, ast.Assert) for n in ast.walk(ast.parse(code))) for code in solutions)
+
+
+def test_a_false_solution_fails_under_nbval(tmp_path):
+    cell = nbformat.v4.new_code_cell("x = 2", execution_count=1)
+    exercises = "```python\nprint(x)\nassert x == {}\n```"
+    text = nbformat.v4.new_markdown_cell(exercises.format(2) + "\n" + exercises.format(3))
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell, text]), tmp_path / "small.ipynb")
+    shutil.copy(ROOT / "notebooks" / "conftest.py", tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        "--nbval",
+        "--nbval-current-env",
+        tmp_path,
+    ]
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    ended = re.findall(r"^(PASSED|FAILED) .*::(Cell|Solution) (\d)", said, re.MULTILINE)
+    assert ended == [("PASSED", "Cell", "0"), ("PASSED", "Solution", "1"), ("FAILED", "Solution", "2")], said
 
 
 def test_every_figure_belongs_to_a_notebook():
