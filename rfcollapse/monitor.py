@@ -223,7 +223,7 @@ def rate_interval(
 
     def quantile(p):
         low, high = (centre - 40 * spread).min(axis=1), (centre + 40 * spread).max(axis=1)
-        for _ in range(60):
+        for _ in range(45):  # to 10⁻⁹ of the narrowest spread
             middle = (low + high) / 2
             under = below(middle) < p
             low, high = np.where(under, middle, low), np.where(under, high, middle)
@@ -237,8 +237,8 @@ def rate_interval(
 def share_interval(ratio, freedom, reference_freedom, confidence=CONFIDENCE) -> Interval:
     """λ/λ0 from the ratio of sample variances, taken as F-distributed with ν = 2/(squared relative error) each."""
     tail = (1 - confidence) / 2
-    quantile = stats.f(freedom, reference_freedom).ppf
-    return Interval(ratio, ratio / quantile(1 - tail), ratio / quantile(tail))
+    low, high = (special.fdtri(freedom, reference_freedom, p) for p in (tail, 1 - tail))  # quicker than stats.f
+    return Interval(ratio, ratio / high, ratio / low)
 
 
 def judge(
@@ -277,7 +277,7 @@ def judge(
     squared = np.maximum(squared, 1e-12)
     share = share_interval(ratios[-1], 2 / squared[-1], reference_freedom)
     alarms = []
-    doubt = stats.f(2 / squared[-1], reference_freedom).cdf(ratios[-1] / retain)
+    doubt = special.fdtr(2 / squared[-1], reference_freedom, ratios[-1] / retain)
     for i in np.flatnonzero(doubt < look / len(doubt)):
         alarms.append(f"level: {_direction(i, doubt)} has {ratios[-1, i]:.1%} of its variance, below {retain:.0%}")
     rate = None
