@@ -1,12 +1,13 @@
 """What the book's code text names, it links: claims to their rows in the ledger, functions to their descriptions."""
 
+import json
 import re
+from pathlib import Path
 
 from docutils import nodes
 
-from rfcollapse.registry import REGISTRY
-
 LEDGER = "figures/claims"
+CLAIMS = {row["id"] for row in json.loads(Path(__file__).parent.parent.joinpath(LEDGER + ".json").read_text())}
 VERDICT = re.compile(r"([\w-]+)(?=: (?:confirmed|refuted|inconclusive|observed)\b)")
 CALL = re.compile(r'<span class="n">(\w+)</span>(?:<span class="o">\.</span><span class="n">(\w+)</span>)?')
 IMPORT = re.compile(r"^from (rfcollapse[\w.]*) import (.+)$", re.MULTILINE)
@@ -18,7 +19,7 @@ def anchor_rows(app, doctree):
         return
     for row in doctree.findall(nodes.row):
         id, notebook = row[0].astext(), row[-1].astext()
-        if id in REGISTRY:
+        if id in CLAIMS:
             row["ids"] = [id]
             place = app.builder.get_relative_uri(LEDGER, f"notebooks/{notebook}")
             row[-1][0][:] = [nodes.reference("", notebook, refuri=place, internal=True)]
@@ -36,7 +37,7 @@ def function(app, name, imported=()):
 
 
 def address(app, name, page, imported=()):
-    if name in REGISTRY:
+    if name in CLAIMS:
         return app.builder.get_relative_uri(page, LEDGER) + "#" + name
     found = function(app, name, imported)
     if found is None:
@@ -70,7 +71,7 @@ def link_code(app, pagename, templatename, context, doctree):
         return f'<a href="{target}">{match[0]}</a>' if target else match[0]
 
     def verdict(match):
-        return f'<a href="{address(app, match[1], pagename)}">{match[1]}</a>' if match[1] in REGISTRY else match[0]
+        return f'<a href="{address(app, match[1], pagename)}">{match[1]}</a>' if match[1] in CLAIMS else match[0]
 
     context["body"] = VERDICT.sub(verdict, CALL.sub(call, context["body"]))
 
