@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_bench(commands)
     _add_budget(commands)
     _add_monitor(commands)
+    _add_page(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)
@@ -159,6 +160,25 @@ def _add_monitor(commands):
     command = commands.add_parser("monitor", help="watch rounds of your own self-training: rate, alarm, advice")
     monitor.add_options(command)
     command.set_defaults(run=monitor.command)
+
+
+def _add_page(commands):
+    command = commands.add_parser("page", help="build the explorable page, one HTML file")
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        default=Path("build/page/rfcollapse.html"),
+        help="where to write it (%(default)s)",
+    )
+    command.set_defaults(run=_page)
+
+
+def _page(options) -> int:
+    from . import page
+
+    print(f"written to {options.out} ({page.write(options.out) / 1000:.0f} kB)")
+    return 0
 
 
 def _verdicts(rows) -> str:
