@@ -9,6 +9,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import scipy.ndimage
+from PIL import Image
 
 FOLDER = "RFCOLLAPSE_FIGURES"  # names the folder that takes the figures; unset, nothing is written
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -96,6 +98,54 @@ def image_grid(pictures, *, row_labels, column_labels, low=None, high=None, size
             if i == 0:
                 axes.set_title(column_labels[j], fontsize=9)
     return figure
+
+
+def animation(path, samples, *, titles, caption: str, reach: float = 2.6, bins: int = 120, between: int = 3):
+    """Writes a GIF: 2-D densities side by side, round by round, (panels, rounds, n, 2) samples.
+
+    titles: of the panels; the round and the caption stand above and below them. reach: each panel shows the square from
+    −reach to reach. bins: of the histogram, along each side. between: frames from one round to the next, in which each
+    sample moves in a straight line from its old place to its new one.
+    """
+    samples = np.asarray(samples)
+    figure, axes = panels(1, len(samples), width=3.3, height=3.8)
+    pictures = []
+    for place, title in zip(np.atleast_1d(axes), titles):
+        place.set(xticks=[], yticks=[], aspect="equal")
+        place.spines[:].set_visible(False)
+        place.set_title(title, fontsize=10)
+        blank = np.zeros((bins, bins))
+        pictures.append(place.imshow(blank, extent=(-reach, reach) * 2, origin="lower", cmap="magma", vmin=0, vmax=1))
+    heading = figure.suptitle("round 0", fontsize=12)
+    figure.supxlabel(caption, fontsize=8)
+    figure.canvas.draw()
+    figure.set_layout_engine("none")  # as laid out now, so that nothing jumps
+
+    def frame(time):
+        before, share = int(time), time - int(time)
+        now = samples[:, before]
+        if share:
+            now = now + share * (samples[:, before + 1] - now)
+        for picture, points in zip(pictures, now):
+            counts, _, _ = np.histogram2d(*points.T[::-1], bins=bins, range=[(-reach, reach)] * 2)
+            picture.set_data(np.sqrt(scipy.ndimage.gaussian_filter(counts, 1.5) / peak))
+        heading.set_text(f"round {round(time)}")
+        figure.canvas.draw()
+        return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
+
+    first, _, _ = np.histogram2d(*samples[0, 0].T, bins=bins, range=[(-reach, reach)] * 2)
+    peak = 0.5 * scipy.ndimage.gaussian_filter(first, 1.5).max()  # a root and a cut, so that faint densities are seen
+    rounds = samples.shape[1] - 1
+    frames = [frame(step / between) for step in range(rounds * between + 1)]
+    # 40 shades of the map and 8 greys for the type: a third of the file that 256 chosen colours would make.
+    shades = np.concatenate([plt.get_cmap("magma")(np.linspace(0, 1, 40)), plt.get_cmap("gray")(np.linspace(0, 1, 8))])
+    palette = Image.new("P", (1, 1))
+    palette.putpalette((shades[:, :3] * 255).astype(np.uint8).tobytes())
+    frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in frames]
+    durations = [600 if step % between == 0 else 90 for step in range(len(frames))]
+    durations[0], durations[-1] = 1500, 2500
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
+    plt.close(figure)
 
 
 def save(figure, name: str):
