@@ -159,7 +159,7 @@ class Images(NamedTuple):
     shape: tuple[int, ...]
     """(height, width) or (height, width, 3)."""
     labels: Int[Array, " n"] | None = None
-    """The class of each image, 0 to 9, where there are classes."""
+    """The class of each image, 0 to 9 (of a patch, the photo it is from), where there are classes."""
 
     def pixels(self, rows: Real[ArrayLike, "m d"]) -> Float[Array, "m ..."]:
         """mean + scale · row, cut to [0, 1] and folded to (m, *shape), ready to be drawn.
@@ -201,7 +201,8 @@ def photo_patches(size: int = 16, stride: int = 8) -> Images:
     size = check.integer("size", size, 1, min(photos[0].shape[:2]))
     stride = check.integer("stride", stride, 1)
     windows = [np.lib.stride_tricks.sliding_window_view(photo, (size, size, 3))[::stride, ::stride] for photo in photos]
-    return _images(np.concatenate([window.reshape(-1, size, size, 3) for window in windows]) / 255)
+    patches = [window.reshape(-1, size, size, 3) for window in windows]
+    return _images(np.concatenate(patches) / 255, np.repeat([0, 1], [len(one) for one in patches]))
 
 
 CIFAR_RECORD = 1 + 3 * 32 * 32
@@ -254,6 +255,28 @@ def mnist(images: str | Path, labels: str | Path | None = None) -> Images:
     if classes.max() > 9:
         raise ValueError(f"{labels}: a label {classes.max()}; expected 0 to 9")
     return _images(pixels / 255, classes)
+
+
+def cifar10_folder(folder: str | Path) -> Images:
+    """All data_batch_*.bin of a folder, by `cifar10`. Raises FileNotFoundError where there is none."""
+    found = sorted(Path(folder).glob("data_batch_*.bin"))
+    if not found:
+        raise FileNotFoundError(f"{folder}: no data_batch_*.bin in it; expected CIFAR-10's binary version, unpacked")
+    return cifar10(found)
+
+
+def mnist_folder(folder: str | Path) -> Images:
+    """The train-images-idx3-ubyte (or .gz) of a folder with its train-labels-idx1-ubyte, if there, by `mnist`.
+
+    Raises FileNotFoundError where there are no images.
+    """
+    images, labels = (
+        next((path for end in ("", ".gz") if (path := Path(folder) / f"train-{name}-ubyte{end}").exists()), None)
+        for name in ("images-idx3", "labels-idx1")
+    )
+    if images is None:
+        raise FileNotFoundError(f"{folder}: no train-images-idx3-ubyte in it, gzipped or not; expected MNIST")
+    return mnist(images, labels)
 
 
 def _idx(path, dimensions, noun):

@@ -124,7 +124,8 @@ def test_digits():
 
 def test_photo_patches_are_cut_where_documented():
     images, photos = data.photo_patches(), sklearn.datasets.load_sample_images().images
-    assert images.samples.shape == (8216, 768) and images.shape == (16, 16, 3) and images.labels is None
+    assert images.samples.shape == (8216, 768) and images.shape == (16, 16, 3)
+    assert np.bincount(images.labels).tolist() == [4108, 4108]  # of each photo
     standardised(images)
     per_row, per_photo = (640 - 16) // 8 + 1, 4108
     pixels = images.pixels(images.samples[jnp.array([0, 1, per_row, per_photo + 2])])
@@ -459,3 +460,20 @@ def test_draws_can_be_compiled():
     covariance = data.covariance(data.power_law(3, 1.0), key=KEY)
     compiled = jax.jit(lambda key: data.gaussian(key, 5, covariance))(KEY)
     np.testing.assert_allclose(compiled, data.gaussian(KEY, 5, covariance), rtol=1e-12)
+
+
+def test_folders_of_image_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no data_batch_"):
+        data.cifar10_folder(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte in it"):
+        data.mnist_folder(tmp_path)
+    for batch in (1, 2):
+        records = np.random.default_rng(batch).integers(0, 10, (3, 3073), dtype=np.uint8)
+        (tmp_path / f"data_batch_{batch}.bin").write_bytes(records.tobytes())
+    assert data.cifar10_folder(tmp_path).samples.shape == (6, 3072)
+    pixels = np.arange(32, dtype=np.uint8)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(np.array([2051, 2, 4, 4], ">u4").tobytes() + pixels.tobytes())
+    assert data.mnist_folder(tmp_path).labels is None
+    labels = np.array([2049, 2], ">u4").tobytes() + b"\x03\x01"
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
+    assert data.mnist_folder(tmp_path).labels.tolist() == [3, 1]

@@ -2,23 +2,33 @@
 
 On CPU the seeds of one device take turns, for XLA's matmuls gain nothing from a batch of small ones; the speed-up on
 several cores comes from one XLA device per core, `jax.config.update("jax_num_cpu_devices", 2)` before anything else is
-computed. On a GPU the seeds of one device go together.
+computed. On a GPU the seeds of one device go together. A second axis, "shards", parts the batches of each seed among
+devices. The devices may belong to several processes, on several machines, that all run the same program
+(`jax.distributed.initialize` at its start).
 """
 
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from rfcollapse import check
 
 AXIS = PartitionSpec("seeds")
 
 
-def mesh(seeds: int) -> Mesh:
-    """As many of the devices as divide the number of seeds, in a row."""
+def mesh(seeds: int, shards: int = 1) -> Mesh:
+    """As many of the devices as divide the number of seeds, in rows of `shards` devices that share a seed.
+
+    Raises ValueError where there are fewer devices than shards.
+    """
     devices = jax.devices()
-    count = max(count for count in range(1, len(devices) + 1) if seeds % count == 0)
-    return Mesh(np.array(devices[:count]), ("seeds",))
+    rows = len(devices) // check.integer("shards", shards, 1, len(devices))
+    count = max(count for count in range(1, rows + 1) if seeds % count == 0)
+    return Mesh(np.array(devices[: count * shards]).reshape(count, shards), ("seeds", "shards"))
 
 
 def each(function: Callable, mesh: Mesh) -> Callable:
@@ -32,5 +42,24 @@ def each(function: Callable, mesh: Mesh) -> Callable:
 
 
 def spread(tree, mesh: Mesh):
-    """The arrays of a tree, with a leading axis of seeds, placed on their devices."""
-    return jax.device_put(tree, NamedSharding(mesh, AXIS))
+    """The arrays of a tree, with a leading axis of seeds, placed on their devices; every process has all of them."""
+    sharding = NamedSharding(mesh, AXIS)
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(lambda array: _placed(array, sharding), tree)
+
+
+def fetch(array: jax.Array) -> np.ndarray:
+    """The whole array on the host of every process."""
+    if array.is_fully_addressable:
+        return np.asarray(array)
+    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+
+def _placed(array, sharding):
+    if isinstance(array, jax.Array) and not array.is_fully_addressable:
+        return jax.device_put(array, sharding)
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(_placed(jax.random.key_data(array), sharding))
+    host = np.asarray(array)
+    return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])

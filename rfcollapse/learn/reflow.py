@@ -18,7 +18,18 @@ from rfcollapse import check
 from rfcollapse.measure.paths import straightness
 
 from . import devices, integrate
-from .pairs import MIXING, SCHEMES, Sampler, Source, first_pairs, inverted, make_pairs, on_each_seed, refreshed
+from .pairs import (
+    MIXING,
+    SCHEMES,
+    Sampler,
+    Source,
+    first_pairs,
+    inverted,
+    make_pairs,
+    on_each_seed,
+    on_host,
+    refreshed,
+)
 from .train import Diverged, Training, train
 from .velocity import NETS, PARAMETRISATIONS
 
@@ -28,6 +39,7 @@ TRAINING = {
     "mlp": {},
     "unet": {"learning_rate": 2e-3},
 }
+WIDEST = 1024  # d, above which a round keeps no moments: they would take 16 d² bytes of each seed
 
 
 class Round(NamedTuple):
@@ -37,7 +49,8 @@ class Round(NamedTuple):
         index: 0 for the first model, trained on real data and independent noise.
         models: one per seed, as one module whose arrays have a leading axis of seeds.
         second_moment: E xxᵀ of generated samples, not centred. The noise they are made from has second moment exactly
-            I, so that for a linear model this is GGᵀ without sampling error.
+            I, so that for a linear model this is GGᵀ without sampling error. Empty, (seeds, 0, 0), for d > 1024, and
+            so is one_step_moment.
         eigenvalues: of the second moment, the largest first.
         one_step_moment: E xxᵀ of samples made in a single Euler step.
         straightness: S of Liu et al. 2022, mean over paths; 0 is straight. NaN for adaptive steps.
@@ -46,9 +59,9 @@ class Round(NamedTuple):
 
     index: int
     models: eqx.Module
-    second_moment: Float[np.ndarray, "seeds d d"]
+    second_moment: Float[np.ndarray, "seeds rows rows"]
     eigenvalues: Float[np.ndarray, "seeds d"]
-    one_step_moment: Float[np.ndarray, "seeds d d"]
+    one_step_moment: Float[np.ndarray, "seeds rows rows"]
     straightness: Float[np.ndarray, " seeds"]
     loss: Float[np.ndarray, "seeds chunks"]
 
@@ -57,9 +70,9 @@ class Run(NamedTuple):
     """The rounds 0 … J of a run: the fields of `Round`, its measurements stacked along axis 1."""
 
     models: tuple[eqx.Module, ...]
-    second_moment: Float[np.ndarray, "seeds rounds_and_start d d"]
+    second_moment: Float[np.ndarray, "seeds rounds_and_start rows rows"]
     eigenvalues: Float[np.ndarray, "seeds rounds_and_start d"]
-    one_step_moment: Float[np.ndarray, "seeds rounds_and_start d d"]
+    one_step_moment: Float[np.ndarray, "seeds rounds_and_start rows rows"]
     straightness: Float[np.ndarray, "seeds rounds_and_start"]
     loss: Float[np.ndarray, "seeds rounds_and_start chunks"]
 
@@ -86,8 +99,9 @@ def run(
     method: str = "heun",
     batch: int = 2048,
     probes: int = 2048,
-    finished: Sequence[Round] = (),
+    finished: Sequence[Round | None] = (),
     on_round: Callable[[Round], None] | None = None,
+    history: bool = True,
 ) -> Run:
     """Trains the models of rounds 0 … J: round 0 on real data and independent noise, each later one as the scheme says.
 
@@ -105,7 +119,8 @@ def run(
     steps, method: of sampling, inversion and measurement, see `rfcollapse.learn.integrate`; a denoiser needs "euler".
     batch: samples integrated at once. probes: samples measured, at least d.
     finished: rounds made before, the first one included, and on_round: called with each new one; together they resume
-    a run, or share round 0 between schemes.
+    a run, or share round 0 between schemes. history: False keeps, and returns, only the first round and the last, so
+    that memory does not grow with the rounds; of `finished` too only these two are needed, the rest may be None.
 
     Raises ValueError for arguments outside these ranges, and `Diverged`, which holds the rounds before it.
     """
@@ -120,14 +135,15 @@ def run(
         raise ValueError("method must be 'euler' or 'heun' for the reverse SDE; got 'adaptive'")
     training = Training(**TRAINING[model]) if training is None else training
     data = _per_seed(data, seeds)
-    mesh = devices.mesh(seeds)
+    mesh = devices.mesh(seeds, training.shards)
     key_rounds, key_probe = jax.random.split(key)
+    stays = on_host(seeds, data.shape[1] + check.integer("pairs", pairs, 1), data.shape[2])
     source = Source(
-        devices.spread(data, mesh),
+        data if stays else devices.spread(data, mesh),
         devices.spread(
             _unit_noise(key_probe, seeds, check.integer("probes", probes, data.shape[2]), data.shape[2]), mesh
         ),
-        check.integer("pairs", pairs, 1),
+        pairs,
         float(real_fraction),
         check.one_of("mixing", mixing, MIXING),
         float(check.nonnegative("diffusion", diffusion)),
@@ -165,14 +181,16 @@ def run(
             error.finished = tuple(finished)
             raise
         finished.append(Round(index, models, *_measure(source, models), loss))
+        if not history and index > 1:
+            finished[-2] = None
         if on_round is not None:
             on_round(finished[-1])
     return gather(finished)
 
 
-def gather(finished: Sequence[Round]) -> Run:
-    """The rounds as one `Run`."""
-    _, models, *measured = zip(*finished)
+def gather(finished: Sequence[Round | None]) -> Run:
+    """The rounds, those left out aside, as one `Run`."""
+    _, models, *measured = zip(*(one for one in finished if one is not None))
     return Run(models, *(np.stack(entry, axis=1) for entry in measured))
 
 
@@ -188,8 +206,9 @@ def new_models(
 
 
 def _measure(source, models):
-    second, one_step, bend = (np.asarray(entry) for entry in on_each_seed(_measured, source, models, source.probe))
-    return second, np.linalg.eigvalsh(second)[:, ::-1], one_step, bend
+    second, one_step, bend = (devices.fetch(entry) for entry in on_each_seed(_measured, source, models, source.probe))
+    eigenvalues, kept = np.linalg.eigvalsh(second)[:, ::-1], slice(None if second.shape[-1] <= WIDEST else 0)
+    return second[:, kept, kept], eigenvalues, one_step[:, kept, kept], bend
 
 
 def _measured(sampler, model, noise):
@@ -225,9 +244,10 @@ def _sampler(steps, method, batch):
 
 
 def _per_seed(data, seeds):
-    data = check.real("data", data)
+    data = np.asarray(check.real("data", data), np.float32)
     if data.ndim == 2:
-        data = jnp.broadcast_to(check.samples("data", data), (seeds, *data.shape))
+        check.samples("data", data)
+        data = np.broadcast_to(data, (seeds, *data.shape))
     if data.ndim != 3 or data.shape[0] != seeds or 0 in data.shape:
         raise ValueError(f"data must have shape (n, d), or (seeds, n, d) with {seeds} seeds; got {data.shape}")
-    return data.astype(jnp.float32)
+    return data

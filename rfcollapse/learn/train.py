@@ -37,6 +37,7 @@ class Training:
             min(average, (1+k)/(10+k)).
         chunk: steps between two looks at the losses.
         compute_dtype: "float32", or "bfloat16" for the net and its gradients; weights, optimiser and loss are float32.
+        shards: devices that share the batches of a seed, in equal parts.
     """
 
     steps: int = 2000
@@ -45,10 +46,13 @@ class Training:
     average: float = 0.999
     chunk: int = 200
     compute_dtype: str = "float32"
+    shards: int = 1
 
     def __post_init__(self):
-        for name in ("steps", "batch", "chunk"):
+        for name in ("steps", "batch", "chunk", "shards"):
             check.integer(name, getattr(self, name), 1)
+        if self.batch % self.shards:
+            raise ValueError(f"batch must be a multiple of shards = {self.shards}; got {self.batch}")
         if self.steps % self.chunk:
             raise ValueError(f"steps must be a multiple of chunk = {self.chunk}; got {self.steps}")
         check.positive("learning_rate", self.learning_rate)
@@ -91,32 +95,59 @@ def train(
     The noise e is on the input alone, and for a model linear in x it is ridge τ.
 
     key: one key; the seeds' keys are split from it. models: `Velocity` or `Denoiser`, every array with a leading axis
-    of seeds; not consumed. pairs: see `Pairs`. training: see `Training`. ridge: τ ≥ 0. round: named in progress and
+    of seeds; not consumed. pairs: see `Pairs`; those in NumPy arrays stay on the host, and each chunk of steps fetches
+    what it draws, the same as elsewhere. training: see `Training`. ridge: τ ≥ 0. round: named in progress and
     errors. refresh: makes new pairs of the same shapes from the averaged models, after each chunk but the last.
 
     Returns the averaged models, and the mean loss of each chunk. Raises `Diverged`.
     """
     count = pairs.noise.shape[0]
-    mesh = devices.mesh(count)
+    mesh = devices.mesh(count, training.shards)
     params, static = eqx.partition(models, eqx.is_array)
     # A copy, for the state is donated and the models are the caller's.
     params = devices.spread(jax.tree.map(jnp.copy, params), mesh)
     state = _start(params, training=training, mesh=mesh)
     keys = devices.spread(jax.random.split(key, count), mesh)
     noise_std = devices.spread(jnp.full(count, check.nonnegative("ridge", ridge) ** 0.5, dtype=jnp.float32), mesh)
-    pairs = devices.spread(pairs, mesh)
+    pairs, below = _placed(pairs, mesh)
     history = []
     with tqdm(total=training.steps, desc=f"round {round}", unit="step", leave=False, disable=None) as bar:
         for start in range(0, training.steps, training.chunk):
             first = devices.spread(jnp.full(count, start, dtype=jnp.int32), mesh)
+            fetched = isinstance(pairs.data, np.ndarray)
+            drawn = _fetched(pairs, below, keys, first, training, mesh) if fetched else pairs
             state, losses, scale = _chunk(
-                state, pairs, keys, noise_std, first, static=static, training=training, mesh=mesh
-            )
-            history.append(_judged(np.asarray(losses), np.asarray(scale), round, start))
+                state, drawn, below, keys, noise_std, first,
+                static=static, training=training, mesh=mesh, fetched=fetched,
+            )  # fmt: skip
+            history.append(_judged(devices.fetch(losses), devices.fetch(scale), round, start))
             bar.update(training.chunk)
             if refresh is not None and start + training.chunk < training.steps:
-                pairs = devices.spread(refresh(eqx.combine(state.average, static)), mesh)
+                pairs, below = _placed(refresh(eqx.combine(state.average, static)), mesh)
     return eqx.combine(state.average, static), np.stack(history, axis=1)
+
+
+def _placed(pairs, mesh):
+    """The pairs, on the devices but where they are the host's, and the cumulative weights."""
+    below = devices.spread(jnp.cumsum(pairs.weight.astype(jnp.float64), axis=1), mesh)
+    return pairs if isinstance(pairs.data, np.ndarray) else devices.spread(pairs, mesh), below
+
+
+def _fetched(pairs, below, keys, first, training, mesh):
+    """The pairs that a chunk of steps draws from a pool on the host, in the order of the steps."""
+    chosen = devices.fetch(_drawn(below, keys, first, training=training, mesh=mesh))
+    parts = (np.stack([rows[seed] for rows, seed in zip(np.asarray(part), chosen)]) for part in pairs)
+    return devices.spread(Pairs(*parts), mesh)
+
+
+@partial(jax.jit, static_argnames=("training", "mesh"))
+def _drawn(below, keys, first, *, training, mesh):
+    def one_seed(below, key, first):
+        steps = first + jnp.arange(training.chunk, dtype=jnp.int32)
+        step_keys = jax.vmap(lambda index: jax.random.split(jax.random.fold_in(key, index), 4)[0])(steps)
+        return jax.vmap(lambda key: _chosen(key, below, training.batch))(step_keys).ravel()
+
+    return devices.each(one_seed, mesh)(below, keys, first)
 
 
 def _judged(losses, scale, round, start):
@@ -135,8 +166,8 @@ def _start(params, *, training, mesh):
     return _State(params, optimiser, jax.tree.map(jnp.copy, params))
 
 
-@partial(jax.jit, static_argnames=("static", "training", "mesh"), donate_argnames="state")
-def _chunk(state, pairs, keys, noise_std, first, *, static, training, mesh):
+@partial(jax.jit, static_argnames=("static", "training", "mesh", "fetched"), donate_argnames="state")
+def _chunk(state, pairs, below, keys, noise_std, first, *, static, training, mesh, fetched):
     optimiser = _optimiser(training)
     dtype = jnp.dtype(training.compute_dtype)
 
@@ -146,32 +177,44 @@ def _chunk(state, pairs, keys, noise_std, first, *, static, training, mesh):
         error = jax.vmap(model.net)(t, x.astype(dtype)).astype(jnp.float32) - model.target(x0, x1)
         return jnp.mean(error**2)
 
-    def one_seed(state, pairs, key, noise_std, first):
-        below = jnp.cumsum(pairs.weight.astype(jnp.float64))
-
+    def one_seed(state, pairs, below, key, noise_std, first):
         def step(state, index):
-            x0, x1, t, e = _draw(jax.random.fold_in(key, index), pairs, below, training.batch)
+            place = (index - first) * training.batch
+            chosen = place + jnp.arange(training.batch, dtype=jnp.int32) if fetched else None
+            x0, x1, t, e = _draw(jax.random.fold_in(key, index), pairs, below, training.batch, chosen)
+            x0, x1, t, e = (_part(array, training.shards) for array in (x0, x1, t, e))
             value, slope = jax.value_and_grad(loss)(state.params, x0, x1, t, noise_std * e)
+            scale = jnp.mean(static.target(x0, x1) ** 2)
+            value, slope, scale = jax.lax.pmean((value, slope, scale), "shards")
             with jax.numpy_dtype_promotion("standard"):  # inside optax
                 change, inner = optimiser.update(slope, state.optimiser)
             params = optax.apply_updates(state.params, change)
             count = index.astype(jnp.float32)
             decay = jnp.minimum(jnp.float32(training.average), (1 + count) / (10 + count))
             average = jax.tree.map(lambda old, new: old + (1 - decay) * (new - old), state.average, params)
-            target = static.target(x0, x1)
-            return _State(params, inner, average), (value, jnp.mean(target**2))
+            return _State(params, inner, average), (value, scale)
 
         state, (losses, scales) = jax.lax.scan(step, state, first + jnp.arange(training.chunk, dtype=jnp.int32))
         return state, losses, scales.mean()
 
-    return devices.each(one_seed, mesh)(state, pairs, keys, noise_std, first)
+    return devices.each(one_seed, mesh)(state, pairs, below, keys, noise_std, first)
 
 
-def _draw(key, pairs, below, batch):
-    """x0, x1, t and e ~ N(0, I) of one batch. below: the cumulative weights."""
+def _part(array, shards):
+    """This device's part of a batch."""
+    return array.reshape(shards, -1, *array.shape[1:])[jax.lax.axis_index("shards")]
+
+
+def _chosen(key, below, batch):
+    """Indices in proportion to the weights. below: their cumulative sums."""
+    level = below[-1] * jax.random.uniform(key, (batch,), dtype=jnp.float64)
+    return jnp.minimum(jnp.searchsorted(below, level, side="right"), len(below) - 1)
+
+
+def _draw(key, pairs, below, batch, chosen=None):
+    """x0, x1, t and e ~ N(0, I) of one batch. below: the cumulative weights; chosen: already drawn from the key."""
     key_pair, key_time, key_noise, key_ridge = jax.random.split(key, 4)
-    level = below[-1] * jax.random.uniform(key_pair, (batch,), dtype=jnp.float64)
-    chosen = jnp.minimum(jnp.searchsorted(below, level, side="right"), len(below) - 1)
+    chosen = _chosen(key_pair, below, batch) if chosen is None else chosen
     x1 = pairs.data[chosen]
     new = jax.random.normal(key_noise, x1.shape, dtype=jnp.float32)
     x0 = jnp.where(pairs.redrawn[chosen][:, None], new, pairs.noise[chosen])

@@ -10,6 +10,7 @@ import pytest
 from jaxtyping import Array
 
 from rfcollapse.learn import devices
+from rfcollapse.learn import pairs as pool
 from rfcollapse.learn.pairs import SCHEMES, Sampler, Source, first_pairs, inverted, make_pairs, refreshed
 from rfcollapse.theory import flow
 
@@ -43,13 +44,21 @@ def source():
     return Source(data, probe, OWN, ALPHA, "batch", DIFFUSION, Sampler(20, "heun", 2000), devices.mesh(SEEDS))
 
 
-@pytest.mark.parametrize("name", SCHEMES)
-def test_the_moments_of_the_pairs_are_those_of_the_theory(name, source):
+@pytest.mark.parametrize(
+    "name, on_host", [*((name, False) for name in SCHEMES), ("ra", True), ("oras", True), ("fresh", True)]
+)
+def test_the_moments_of_the_pairs_are_those_of_the_theory(name, on_host, source, monkeypatch):
     scheme, models = SCHEMES[name], stretch(CURRENT)
+    if on_host:
+        monkeypatch.setattr(pool, "BLOCK", 2200)
+        source = source._replace(data=np.asarray(source.data))
     anchor = inverted(source, stretch(FIRST)) if scheme.real == "anchored" else None
     pairs = make_pairs(jax.random.key(1), scheme, source, models, anchor)
     assert pairs.noise.shape == pairs.data.shape == (SEEDS, OWN + REAL, 2)
     assert pairs.noise.dtype == pairs.data.dtype == jnp.float32
+    assert isinstance(pairs.noise, np.ndarray) == isinstance(pairs.data, np.ndarray) == on_host
+    if on_host:  # no block's noise is another's
+        assert len(np.unique(pairs.noise[:, :OWN, 0])) > 0.99 * SEEDS * OWN
     weight = np.asarray(pairs.weight) / np.asarray(pairs.weight).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(weight[:, OWN:].sum(axis=1), 0.0 if name == "reflow" else ALPHA, rtol=1e-12)
     redrawn = np.asarray(pairs.redrawn)

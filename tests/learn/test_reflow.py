@@ -135,6 +135,23 @@ def test_a_run_continued_is_the_run_uninterrupted(scheme, warm):
     assert np.all(other.second_moment[:, 1] != whole.second_moment[:, 1])
 
 
+def test_without_history_two_rounds_are_kept():
+    settings = {"scheme": "anchored", "real_fraction": 0.3, **TINY}
+    seen = []
+    whole = run(KEY, table(), rounds=3, on_round=seen.append, **settings)
+    short = run(KEY, table(), rounds=3, history=False, **settings)
+    np.testing.assert_array_equal(short.second_moment, whole.second_moment[:, [0, 3]])
+    on = run(KEY, table(), rounds=3, finished=[seen[0], None, seen[2]], history=False, **settings)
+    np.testing.assert_array_equal(on.second_moment, short.second_moment)
+
+
+def test_wide_data_keep_no_moments(monkeypatch):
+    monkeypatch.setattr(reflow, "WIDEST", 1)
+    result = run(KEY, table(), scheme="reflow", rounds=0, **TINY)
+    assert result.second_moment.shape == result.one_step_moment.shape == (2, 1, 0, 0)
+    assert np.all(result.eigenvalues > 0)
+
+
 def test_every_round_draws_its_own(monkeypatch):
     drawn = []
     for name in ("new_models", "make_pairs", "train"):

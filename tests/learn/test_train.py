@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -119,6 +120,16 @@ def test_refreshed_pairs_are_used():
     assert any(np.any(one != two) for one, two in zip(leaves(kept), leaves(changed)))
 
 
+def test_pairs_on_the_host_are_drawn_alike():
+    pairs = pairs_of(KEY)
+    kept, losses = train(KEY, models_of(KEY), pairs, training=QUICK, ridge=0.1)
+    on_host = pairs._replace(noise=np.asarray(pairs.noise), data=np.asarray(pairs.data))
+    fetched, theirs = train(KEY, models_of(KEY), on_host, training=QUICK, ridge=0.1)
+    np.testing.assert_allclose(theirs, losses, rtol=1e-6)
+    for one, two in zip(leaves(kept), leaves(fetched)):
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
+
+
 def test_nan_names_round_step_and_seed():
     pairs = pairs_of(KEY)
     pairs = pairs._replace(data=pairs.data.at[1, :].set(jnp.nan))
@@ -140,6 +151,7 @@ def test_a_huge_learning_rate_is_called_divergence():
         ({"learning_rate": 0.0}, "learning_rate must be greater than 0"),
         ({"compute_dtype": "float16"}, "one of 'float32', 'bfloat16'"),
         ({"average": 1.5}, "average must lie in"),
+        ({"batch": 9, "shards": 2}, "batch must be a multiple of shards = 2; got 9"),
     ],
 )
 def test_refuses(settings, words, unchecked):
@@ -147,32 +159,70 @@ def test_refuses(settings, words, unchecked):
         Training(**settings)
 
 
+def test_more_shards_than_devices_are_refused():
+    training = Training(steps=20, batch=64, chunk=10, shards=64)
+    with pytest.raises(ValueError, match="shards must be from 1 to"):
+        train(KEY, models_of(KEY), pairs_of(KEY), training=training)
+
+
 SHARDED = """
 import json, sys, jax
+seeds, shards, processes, port = map(int, sys.argv[1:5])
+if processes > 1:
+    jax.distributed.initialize(f"127.0.0.1:{port}", processes, int(sys.argv[5]))
 from rfcollapse.learn import devices
 from rfcollapse.learn.train import Training
 from rfcollapse.learn.reflow import run
 data = jax.random.normal(jax.random.key(1), (128, 2))
-done = run(jax.random.key(0), data, scheme="ra", rounds=1, real_fraction=0.3, ridge=0.2, seeds=4, pairs=128, probes=64,
-           options={"width": 8, "depth": 1}, steps=4, training=Training(steps=20, batch=16, chunk=10))
-print(json.dumps([devices.mesh(4).size, done.second_moment.tolist(), done.loss.tolist()]))
+training = Training(steps=20, batch=16, chunk=10, shards=shards)
+done = run(jax.random.key(0), data, scheme="ra", rounds=1, real_fraction=0.3, ridge=0.2, seeds=seeds, pairs=128,
+           probes=64, options={"width": 8, "depth": 1}, steps=4, training=training, warm_start=True)
+mesh = devices.mesh(seeds, shards)
+print(json.dumps([mesh.size, jax.process_count(), done.second_moment.tolist(), done.loss.tolist()]))
 """
 
 
+def started(seeds, shards, local_devices, processes=1, port=0, process=0):
+    environment = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={local_devices}",
+        "JAX_PLATFORMS": "cpu",
+    }
+    command = [sys.executable, "-c", SHARDED, *map(str, (seeds, shards, processes, port, process))]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def result(process):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return json.loads(out.splitlines()[-1]), err
+
+
+def assert_close(one, other):
+    for mine, theirs in zip(one[2:], other[2:], strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-4)
+
+
 @pytest.mark.slow
-def test_seeds_spread_over_devices_are_the_same_seeds():
-    results = []
-    for count in (1, 4):
-        environment = os.environ | {
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
-            "JAX_PLATFORMS": "cpu",
-        }
-        program = subprocess.run(
-            [sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True, timeout=240
-        )
-        assert program.returncode == 0, program.stderr
-        assert program.stderr == ""  # no progress bar where nobody watches
-        results.append(json.loads(program.stdout))
-    assert [result[0] for result in results] == [1, 4]
-    for one, four in zip(results[0][1:], results[1][1:]):
-        np.testing.assert_allclose(four, one, rtol=1e-4)
+@pytest.mark.parametrize("seeds, shards", [(4, 1), (2, 2), (1, 4)])
+def test_four_devices_train_what_one_does(seeds, shards):
+    (one, err), (four, _) = result(started(seeds, 1, 1)), result(started(seeds, shards, 4))
+    assert err == ""  # no progress bar where nobody watches
+    assert (one[0], four[0]) == (1, 4)
+    assert_close(one, four)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds, shards", [(2, 1), (1, 2)])
+def test_two_processes_train_what_one_does(seeds, shards):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = [started(seeds, shards, 1, 2, port, process) for process in range(2)]
+    try:
+        (first, _), (second, _) = map(result, both)
+    finally:
+        for process in both:
+            process.kill()
+    assert first == second and first[:2] == [2, 2]
+    assert_close(result(started(seeds, 1, 1))[0], first)

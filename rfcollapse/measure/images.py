@@ -1,0 +1,82 @@
+"""Generated images against real ones: what is far off, what is missing, and which principal directions have died."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
+
+from rfcollapse import check
+
+from .coverage import coverage
+from .distances import frechet_distance
+
+COMPONENTS = 32  # principal components that the Fréchet distance is taken in
+NULL = 1e-9  # of the largest variance: below it a direction is blank in every image
+
+
+class Reference(NamedTuple):
+    """Real images, and the axes that others are measured along; from `reference`."""
+
+    held: Float[Array, "m d"]
+    """Real images that no model was trained on."""
+    directions: Float[Array, "d k"]
+    """Unit eigenvectors of the covariance of the training images, the largest variance first."""
+    variances: Float[Array, " k"]
+    """λ > 0 along them."""
+    features: Callable | None
+    """Rows to their features, such as `Classifier.features`; None: no Fréchet distance there."""
+
+
+class Quality(NamedTuple):
+    """Of one set of generated images."""
+
+    frechet_pca: Float[Array, ""]
+    """Fréchet distance to the held-out images in the first 32 principal components of the real ones."""
+    frechet_features: Float[Array, ""]
+    """The same in features; NaN where there are none."""
+    precision: Float[Array, ""]
+    recall: Float[Array, ""]
+    coverage: Float[Array, ""]
+    """See `rfcollapse.measure.coverage`; in the same principal components."""
+    variance_ratio: Float[Array, " k"]
+    """Variance along each real principal direction, over that of the training images: 1 is alive, 0 dead."""
+
+
+def reference(
+    train: Real[ArrayLike, "n d"], held: Real[ArrayLike, "m d"], features: Callable | None = None
+) -> Reference:
+    """train: the real images that models are trained on, which give the axes. held: others. features: see `Reference`.
+
+    Directions below 10⁻⁹ of the largest variance are left out. Raises ValueError for tables of other shapes.
+    """
+    train, held = np.asarray(check.samples("train", train, 2)), check.samples("held", held, 2)
+    if held.shape[1] != train.shape[1]:
+        raise ValueError(f"held must have {train.shape[1]} columns, as train; got {held.shape[1]}")
+    variances, directions = np.linalg.eigh(np.cov(train, rowvar=False, bias=True))
+    alive = np.flatnonzero(variances > NULL * variances[-1])[::-1]
+    return Reference(held, jnp.asarray(directions[:, alive]), jnp.asarray(variances[alive]), features)
+
+
+def quality(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Quality:
+    """Distances, balls and variances of generated images, against the real ones.
+
+    samples: n ≥ 6 rows. The distances are biased upwards at finite n and m, the balls depend on them too: compare with
+    the `quality` of as many training images. Raises ValueError for other shapes or what is not finite.
+    """
+    samples = check.samples("samples", samples, 6)
+    axes = reference.directions[:, :COMPONENTS]
+    real, generated = reference.held @ axes, samples @ axes
+    balls = coverage(real, generated)
+    distance = jnp.asarray(jnp.nan)
+    if reference.features is not None:
+        distance = frechet_distance(reference.features(reference.held), reference.features(samples))
+    ratio = variance_ratio(reference, samples)
+    return Quality(frechet_distance(real, generated), distance, *balls, ratio)
+
+
+def variance_ratio(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Float[Array, " k"]:
+    """vᵢᵀ cov(samples) vᵢ / λᵢ for every real principal direction vᵢ. samples: n ≥ 2 rows, else ValueError."""
+    return jnp.var(check.samples("samples", samples, 2) @ reference.directions, axis=0) / reference.variances
