@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import bench_training
+from . import bench_images, bench_training
 from .contenders import ROOT, cores, peer, race, versions
 from .output import columns
 from .simulate import batches, dae, direct, factors, reduced
@@ -218,7 +218,7 @@ SECTIONS = {
     "dimension": against_dimension,
     "memory": memory,
     "parts": parts,
-} | bench_training.SECTIONS
+} | bench_training.SECTIONS | bench_images.SECTIONS
 
 
 def table(found: dict) -> str:
