@@ -16,20 +16,24 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 from tqdm import tqdm
 
-from . import __version__, bench, check, data, runfolder
+from . import __version__, bench, check, data, pictures, runfolder
 from .learn import integrate, reflow
-from .learn.pairs import MIXING, SCHEMES
+from .learn.classifier import train_classifier
+from .learn.pairs import MIXING, SCHEMES, Sampler
 from .learn.train import Training
 from .learn.velocity import NETS, PARAMETRISATIONS
 from .measure.coverage import coverage
 from .measure.distances import sliced_w2
+from .measure.images import reference
 from .output import plain
 from .runfolder import Log, read
 
-IMAGES = {"digits": data.digits, "photos": data.photo_patches}
+IMAGES = {"digits": data.digits, "photos": data.photo_patches, "photos32": partial(data.photo_patches, 32)}
+FOLDERS = {"mnist": data.mnist_folder, "cifar": data.cifar10_folder}
+OTHERS = "mnist:FOLDER, cifar:FOLDER, or a .npy, .npz or .csv file"
 MIXTURES = {
     "eight_gaussians": data.eight_gaussians,
     "two_moons": data.two_moons,
@@ -48,9 +52,7 @@ def _option(default=MISSING, help="", **more):
 class Settings:
     """What a run is; each field is an option of the command line. Further: `rfcollapse.learn.reflow.run`."""
 
-    data: str = _option(
-        help=f"{', '.join([*IMAGES, *MIXTURES])}, gaussian:4,0.25 (variances), or a .npy, .npz or .csv file"
-    )
+    data: str = _option(help=f"{', '.join([*IMAGES, *MIXTURES])}, gaussian:4,0.25 (variances), {OTHERS}")
     scheme: str = _option(help="which noise belongs to which sample", choices=tuple(SCHEMES))
     rounds: int = _option(help="rounds after the first model")
     real_fraction: float = _option(0.0, "part of the pairs that is real data, 0 to 1")
@@ -61,12 +63,14 @@ class Settings:
     samples: int = _option(8192, "real samples a seed, where they are drawn")
     model: str = _option("mlp", "network", choices=tuple(NETS))
     width: int | None = _option(None, "of the hidden layers of an MLP (its own)")
+    channels: int | None = _option(None, "of a U-Net at its finest, a multiple of 8 (its own)")
     parametrisation: str = _option("velocity", "what the network returns", choices=tuple(PARAMETRISATIONS))
     training_steps: int | None = _option(None, "of Adam in a round (by model)")
     batch: int | None = _option(None, "pairs in a training step (by model)")
     learning_rate: float | None = _option(None, "at its peak (by model)")
     average: float | None = _option(None, "decay of the moving average of the weights (by model)")
     chunk: int | None = _option(None, "steps between two looks at the loss, and two refreshments of ora (by model)")
+    shards: int = _option(1, "devices that share the batches of a seed")
     precision: str | None = _option(None, "of the network in training (by model)", choices=("float32", "bfloat16"))
     warm_start: bool = _option(False, "start each round from the weights of the last")
     mixing: str = _option("batch", "how real pairs come in", choices=MIXING)
@@ -74,7 +78,7 @@ class Settings:
     diffusion: float = _option(0.5, "of the reverse SDE of oras")
     steps: int = _option(40, "of sampling and inversion")
     method: str = _option("heun", "of sampling and inversion", choices=integrate.METHODS)
-    probes: int = _option(2048, "generated samples that are measured")
+    probes: int = _option(2048, "generated samples that are measured, at least d")
 
     def __post_init__(self):
         for one in fields(self):
@@ -91,14 +95,21 @@ class Settings:
             "average": self.average,
             "chunk": min(default.chunk, steps) if self.chunk is None else self.chunk,
             "compute_dtype": self.precision,
+            "shards": self.shards,
         }
         return replace(default, steps=steps, **{name: value for name, value in given.items() if value is not None})
 
-    @property
-    def options(self) -> dict:
-        if self.width is not None and self.model != "mlp":
-            raise ValueError(f"width must be left out for the model {self.model!r}, which has none; got {self.width}")
-        return {} if self.width is None else {"width": self.width}
+    def options(self, shape: tuple[int, ...] | None) -> dict:
+        """Of the network. shape: of the images, None where the data are none."""
+        given = {}
+        for name, model in (("width", "mlp"), ("channels", "unet")):
+            value = getattr(self, name)
+            if value is not None and self.model != model:
+                raise ValueError(f"{name} must be left out for the model {self.model!r}, which has none; got {value}")
+            given |= {} if value is None else {name: value}
+        if self.model == "unet" and shape is None:
+            raise ValueError(f"model must not be 'unet' for data that are no images; got data {self.data!r}")
+        return given | ({"shape": shape} if self.model == "unet" else {})
 
     def describe(self) -> dict:
         """All settings, those of training filled in."""
@@ -125,11 +136,21 @@ def arguments() -> dict[str, dict]:
     return found
 
 
+class Images(NamedTuple):
+    """What makes rows images: see `rfcollapse.data.Images`; the labels are those of the rows trained on."""
+
+    shape: tuple[int, ...]
+    scale: float
+    mean: Float[np.ndarray, " d"]
+    labels: Int[np.ndarray, " n"] | None
+
+
 class Samples(NamedTuple):
     """Real data: what is trained on, one table for all seeds or one for each, and what is held out to compare with."""
 
     train: Float[np.ndarray, "*seeds n d"]
     held: Float[np.ndarray, "seeds m d"] | None
+    images: Images | None = None
 
 
 def load(key: PRNGKeyArray, settings: Settings) -> Samples:
@@ -150,15 +171,25 @@ def load(key: PRNGKeyArray, settings: Settings) -> Samples:
             for key, n in ((key_train, count), (key_held, settings.probes))
         )
         return Samples(train, held if settings.probes >= FEWEST else None)
-    if name not in IMAGES and not Path(name).exists():
-        names = ", ".join([*IMAGES, *MIXTURES])
-        raise ValueError(f"data must be {names}, gaussian:VARIANCES, or a .npy, .npz or .csv file; got {name!r}")
-    rows = np.asarray(IMAGES[name]().samples if name in IMAGES else data.read_samples(name))
+    found = _images(name)
+    if found is None and not Path(name).exists():
+        raise ValueError(f"data must be {', '.join([*IMAGES, *MIXTURES])}, gaussian:VARIANCES, {OTHERS}; got {name!r}")
+    rows = np.asarray(data.read_samples(name) if found is None else found.samples)
     held = min(len(rows) // 10, settings.probes)
-    if held < FEWEST:
-        return Samples(rows, None)
-    rows = rows[np.asarray(jax.random.permutation(key_held, len(rows)))]
-    return Samples(rows[held:], np.broadcast_to(rows[:held], (seeds, held, rows.shape[1])))
+    held = held if held >= FEWEST else 0
+    order = np.asarray(jax.random.permutation(key_held, len(rows))) if held else np.arange(len(rows))
+    images = None
+    if found is not None:
+        labels = None if found.labels is None else np.asarray(found.labels)[order[held:]]
+        images = Images(found.shape, found.scale, np.asarray(found.mean), labels)
+    apart = np.broadcast_to(rows[order[:held]], (seeds, held, rows.shape[1])) if held else None
+    return Samples(rows[order[held:]], apart, images)
+
+
+def _images(name):
+    """The images of that name, or None."""
+    kind, _, folder = name.partition(":")
+    return IMAGES[name]() if name in IMAGES else FOLDERS[kind](folder) if kind in FOLDERS and folder else None
 
 
 def _gaussian(key, name, seeds, count):
@@ -171,7 +202,7 @@ def _gaussian(key, name, seeds, count):
 
 PASSED_ON = (
     *("scheme", "rounds", "real_fraction", "ridge", "first_ridge", "seeds", "model", "parametrisation", "warm_start"),
-    *("mixing", "pairs", "diffusion", "steps", "method", "probes"),
+    *("mixing", "pairs", "diffusion", "steps", "method"),
 )
 
 
@@ -181,7 +212,8 @@ def run(settings: Settings, folder: str | Path, *, resume: bool = False) -> Log:
     Round 0 is the first model. Each line of metrics has, per seed: the diagonal of the second moment E xxᵀ of generated
     samples and its eigenvalues, the diagonal again for one Euler step, straightness, the loss of the last chunk of
     steps; where real data are held out the sliced W2 to them, in many steps and one, and for d ≤ 64 precision, recall
-    and coverage; and the seconds it took. What is not finite is null.
+    and coverage; and the seconds it took. What is not finite is null. Of images there is more, see
+    `rfcollapse.pictures.looked_at`; 8 of them, from the same noise in every round, are kept in pictures-NNN.npy.
 
     settings: see `Settings`. folder: empty or not there, unless resume, which goes on after the last round that is
     whole; all settings but `rounds` must then be what they were, and data, versions and device too.
@@ -198,7 +230,9 @@ def run(settings: Settings, folder: str | Path, *, resume: bool = False) -> Log:
         "versions": {"rfcollapse": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES},
         "device": bench.device()[1],
     }
-    finished = runfolder.start(folder, config, _like(settings, real.train.shape[-1]), resume=resume)
+    d, options = real.train.shape[-1], settings.options(real.images and real.images.shape)
+    finished = runfolder.start(folder, config, _like(settings, d, options), resume=resume)
+    looked = _looker(settings, real) if real.images and real.held is not None else lambda *_: {}
     total = settings.rounds + 1
     with tqdm(total=total, initial=len(finished), desc=f"{settings.scheme} on {settings.data}", unit="round") as bar:
         since = time.monotonic()
@@ -206,6 +240,7 @@ def run(settings: Settings, folder: str | Path, *, resume: bool = False) -> Log:
         def keep(one):
             nonlocal since
             row = _row(one) | ({} if real.held is None else _compared(key_held, one.models, real.held, settings))
+            row |= looked(one, folder, key_held)
             now = time.monotonic()
             runfolder.save(folder, config, one, row | {"seconds": round(now - since, 3)})
             since = now
@@ -216,24 +251,41 @@ def run(settings: Settings, folder: str | Path, *, resume: bool = False) -> Log:
             key_run,
             real.train,
             training=settings.training,
-            options=settings.options,
+            options=options,
             finished=finished,
             on_round=keep,
+            history=False,
+            probes=max(settings.probes, d),
             **{name: getattr(settings, name) for name in PASSED_ON},
         )
     return read(folder)
 
 
-def _like(settings, d):
+def _looker(settings, real):
+    """What is measured on images in a round; the pictures go to the folder."""
+    labels, rows = real.images.labels, real.train
+    features = None if labels is None else train_classifier(jax.random.key(settings.seed), rows, labels).features
+    axes = reference(rows, real.held[0], features)
+    sampler = Sampler(settings.steps, settings.method, 2048)
+
+    def looked(one, folder, key):
+        found = pictures.looked_at(key, one.models, axes, sampler, samples=max(len(axes.held), FEWEST))
+        levels = pictures.levels(found.pop("shown"), real.images.scale, real.images.mean)
+        np.save(folder / f"pictures-{one.index:03d}.npy", levels.reshape(-1, *real.images.shape))
+        return {name: plain(values) for name, values in found.items()}
+
+    return looked
+
+
+def _like(settings, d, options):
     """A round without its numbers."""
     seeds, training = settings.seeds, settings.training
 
     def models():
-        return reflow.new_models(
-            jax.random.key(0), d, seeds, settings.model, settings.parametrisation, **settings.options
-        )
+        return reflow.new_models(jax.random.key(0), d, seeds, settings.model, settings.parametrisation, **options)
 
-    moment, each = np.empty((seeds, d, d)), np.empty(seeds)
+    kept = d if d <= reflow.WIDEST else 0
+    moment, each = np.empty((seeds, kept, kept)), np.empty(seeds)
     loss = np.empty((seeds, training.steps // training.chunk), np.float32)
     return reflow.Round(0, eqx.filter_eval_shape(models), moment, np.empty((seeds, d)), moment, each, loss)
 

@@ -52,8 +52,8 @@ def lines(folder: str | Path) -> list[dict]:
         raise ValueError(f"{path} is damaged ({error}): resuming the run writes it again") from None
 
 
-def start(folder: Path, config: dict, like: Round, *, resume: bool) -> list[Round]:
-    """The rounds that the folder holds, none for a new or empty one; afterwards metrics.jsonl agrees with them.
+def start(folder: Path, config: dict, like: Round, *, resume: bool) -> list[Round | None]:
+    """The rounds that the folder holds, None for all between the first and the last; afterwards metrics.jsonl agrees.
 
     like: a round with the structure, shapes and dtypes of this run's. Raises ValueError for a folder with something in
     it unless `resume`, for another config (but for the number of rounds), and for a file that is no whole checkpoint.
@@ -69,6 +69,8 @@ def start(folder: Path, config: dict, like: Round, *, resume: bool) -> list[Roun
     rounds, rows = [], []
     while (path := _checkpoint(folder, len(rounds))).exists():
         row, one = _load(path, like, len(rounds))
+        if len(rounds) > 1:
+            rounds[-1] = None  # only the first and the last are needed, and memory must not grow with the rounds
         rounds.append(one)
         rows.append(row)
     if len(rounds) > config["settings"]["rounds"] + 1:

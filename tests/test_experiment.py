@@ -106,15 +106,52 @@ def test_a_file_is_parted_and_mixtures_are_drawn_per_seed(tmp_path):
     rows = np.arange(400.0).reshape(200, 2)
     np.save(tmp_path / "rows.npy", rows)
     settings = replace(BASE, data=str(tmp_path / "rows.npy"))
-    train, held = experiment.load(jax.random.key(0), settings)
+    train, held, _ = experiment.load(jax.random.key(0), settings)
     assert train.shape == (180, 2) and held.shape == (2, 20, 2)
     np.testing.assert_array_equal(np.sort(np.concatenate([train, held[1]]), axis=0), rows)
     np.save(tmp_path / "rows.npy", rows[:99])
-    train, held = experiment.load(jax.random.key(0), settings)
+    train, held, _ = experiment.load(jax.random.key(0), settings)
     assert train.shape == (99, 2) and held is None
-    train, held = experiment.load(jax.random.key(0), BASE)
+    train, held, _ = experiment.load(jax.random.key(0), BASE)
     assert train.shape == (2, 64, 2) and held.shape == (2, 32, 2) and not np.any(np.isin(held, train))
     assert np.all(train[0] != train[1])
+
+
+def idx(path, array):
+    path.write_bytes(np.array([0x0800 + array.ndim, *array.shape], ">u4").tobytes() + array.tobytes())
+
+
+def test_images_are_looked_at_and_resumed(tmp_path):
+    """Of MNIST's format, so that the folder, labels and pictures are tried as well; 8 × 8 pixels are enough."""
+    random = np.random.default_rng(0)
+    idx(tmp_path / "train-images-idx3-ubyte", random.integers(0, 256, (300, 8, 8), dtype=np.uint8))
+    idx(tmp_path / "train-labels-idx1-ubyte", random.integers(0, 3, 300, dtype=np.uint8))
+    settings = replace(BASE, data=f"mnist:{tmp_path}", rounds=2, probes=30)
+    log = run(settings, tmp_path / "whole")
+    shapes = {name: values.shape for name, values in log.metrics.items()}
+    assert shapes["variance_ratio"] == (2, 3, 64) and shapes["few_steps"] == (2, 3, 5)
+    for name in ("frechet_pca", "frechet_features", "recall", "reconstruction", "sliced_w2"):
+        assert shapes[name] == (2, 3) and np.all(np.isfinite(log.metrics[name]))
+    shown = [np.load(path) for path in sorted((tmp_path / "whole").glob("pictures-*.npy"))]
+    assert len(shown) == 3 and shown[0].shape == (8, 8, 8) and shown[0].dtype == np.uint8
+    shutil.copytree(tmp_path / "whole", tmp_path / "copy")
+    for path in (tmp_path / "copy").glob("*-002.*"):
+        path.unlink()
+    run(settings, tmp_path / "copy", resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "copy")
+    np.testing.assert_array_equal(np.load(tmp_path / "copy" / "pictures-002.npy"), shown[2])
+
+
+@pytest.mark.slow
+def test_a_unet_from_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "use_all_cores", lambda: None)
+    settings = replace(BASE, data="digits", model="unet", channels=8, rounds=1, seeds=1, precision="bfloat16")
+    settings = replace(settings, training_steps=4, chunk=2, steps=2, pairs=20)
+    assert main([*arguments(settings, tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["final"]["round"] == 1
+    assert np.all(np.isfinite(read(tmp_path).metrics["frechet_features"]))
+    assert main(arguments(replace(settings, ridge=1e38), tmp_path / "other")) == 1
+    assert "rounds 0 to 0 are kept" in capsys.readouterr().err
 
 
 def test_resumed_after_a_lost_checkpoint(whole, copy):
@@ -219,7 +256,7 @@ def test_divergence_is_one_line_and_keeps_the_rounds_before(tmp_path, capsys):
 @pytest.mark.parametrize(
     "changed, words",
     [
-        ({"data": "digit"}, "data must be digits, photos, eight_gaussians.*; got 'digit'"),
+        ({"data": "digit"}, "data must be digits, photos, photos32, eight_gaussians.*; got 'digit'"),
         ({"data": "none.npy"}, "got 'none.npy'"),
         ({"data": "gaussian:4,x"}, "data must be gaussian:VARIANCES, numbers ≥ 0"),
         ({"data": "gaussian:4,-1"}, "data must be gaussian:VARIANCES, numbers ≥ 0"),
@@ -227,6 +264,8 @@ def test_divergence_is_one_line_and_keeps_the_rounds_before(tmp_path, capsys):
         ({"ridge": -1.0}, "ridge must be at least 0"),
         ({"rounds": -1}, "rounds must be at least 0"),
         ({"width": 4}, "width must be left out for the model 'linear'"),
+        ({"channels": 8}, "channels must be left out for the model 'linear'"),
+        ({"model": "unet"}, "model must not be 'unet' for data that are no images; got data 'two_moons'"),
         ({"training_steps": 60}, "steps must be a multiple of chunk = 25"),
     ],
 )
@@ -285,11 +324,12 @@ except SystemExit:
 
 
 def test_a_checkpoint_is_the_round(whole):
-    like = experiment._like(BASE, 2)
+    like = experiment._like(BASE, 2, {})
     loaded = [one for _, one in (runfolder._load(path, like, i) for i, path in enumerate(sorted(whole.glob("*.eqx"))))]
     key_data, key_run, _ = jax.random.split(jax.random.key(0), 3)
     settings = {name: getattr(BASE, name) for name in experiment.PASSED_ON}
-    again = reflow.run(key_run, experiment.load(key_data, BASE).train, training=BASE.training, **settings)
+    settings |= {"probes": BASE.probes, "training": BASE.training}
+    again = reflow.run(key_run, experiment.load(key_data, BASE).train, **settings)
     for one, two in zip(jax.tree.leaves(reflow.gather(loaded)), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(one, two)
         assert one.dtype == two.dtype
