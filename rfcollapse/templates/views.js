@@ -165,11 +165,11 @@ view("phase", ({ u0, rho }, { figure, say }) => {
     marks: [{ x: rho, y: u0, series: 0 }],
     describe: `At ρ = ${format(rho)} and u0 = ${format(u0)}: ${verdict}`,
   });
-  const top = Math.max(2, 1.2 * Math.max(...whole.slice(0, last + 1)));
+  const seen = whole.slice(0, last + 1), low = Math.max(1e-3, Math.min(1, ...seen) / 3), top = Math.max(2, 1.2 * Math.max(...seen));
   plot(figure("time"), {
-    x: { min: 0, max: last, label: "j, round" }, y: { min: 1e-3, max: top, log: true, label: "u, variance over noise" },
+    x: { min: 0, max: last, label: "j, round" }, y: { min: low, max: top, log: true, label: "u, variance over noise" },
     rules: [{ y: 1, label: "the noise" }],
-    lines: [{ points: numbered(whole.slice(0, last + 1)), series: end === Infinity ? 2 : 1, plain: true, markers: true }],
+    lines: [{ points: numbered(seen), series: end === Infinity ? 2 : 1, plain: true, markers: true }],
     describe: `${verdict}. After ${last} rounds u is ${format(whole[last])}`,
   });
   say(verdict, kind, [
