@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+from sphinx.pycode import ModuleAnalyzer
+
 BOOK = Path(__file__).parent
 sys.path.insert(0, str(BOOK))  # for `links`
 
@@ -56,7 +58,7 @@ book/api_*
 ```
 """
 SECTIONS = {"Args:": "Arguments", "Attributes:": "Fields", "Returns:": "Returns", "Raises:": "Raises"}
-explained = set()
+plain = set()
 
 
 def complete(app, docname, source):
@@ -92,10 +94,11 @@ def lay_out(app, what, name, obj, options, lines):
 
 
 def skip(app, what, name, obj, skip, options):
-    """Fields that the docstring of their class explains are not listed a second time."""
-    if "Attributes:" in (getattr(obj, "__doc__", None) or ""):
-        explained.update(id(getattr(obj, field)) for field in getattr(obj, "_fields", ()))
-    return True if id(obj) in explained else None
+    """Fields of a NamedTuple are listed where they have docstrings of their own; else the class explains them."""
+    for field in getattr(obj, "_fields", ()) if isinstance(obj, type) else ():
+        if (obj.__qualname__, field) not in ModuleAnalyzer.for_module(obj.__module__).find_attr_docs():
+            plain.add(id(getattr(obj, field)))
+    return True if id(obj) in plain else None
 
 
 def front_door(app, error):

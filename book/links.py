@@ -9,7 +9,8 @@ from docutils import nodes
 LEDGER = "figures/claims"
 CLAIMS = {row["id"] for row in json.loads(Path(__file__).parent.parent.joinpath(LEDGER + ".json").read_text())}
 VERDICT = re.compile(r"([\w-]+)(?=: (?:confirmed|refuted|inconclusive|observed)\b)")
-CALL = re.compile(r'<span class="n">(\w+)</span>(?:<span class="o">\.</span><span class="n">(\w+)</span>)?')
+NAME = r'<span class="n">(\w+)</span>'
+CALL = re.compile(rf'{NAME}(?:<span class="o">\.</span>{NAME})?(?!<span class="o">=)')  # no keyword: data=…
 IMPORT = re.compile(r"^from (rfcollapse[\w.]*) import (.+)$", re.MULTILINE)
 
 
