@@ -1,0 +1,186 @@
+"""The image runs of notebook 07 that take longer than a notebook may: all schemes, ablations, one first model for all.
+
+    python benchmarks/record_images.py [--scale cpu | gpu] [PART …]
+
+writes benchmarks/results/images_<device>.json, a part at a time; parts that are there stay unless they are named. The
+first model is kept in runs/, so that the parts may be made in separate calls.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import platform
+import sys
+import time
+from datetime import date
+from functools import cache
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from rfcollapse import bench, data, pictures
+from rfcollapse.learn import reflow
+from rfcollapse.learn.classifier import train_classifier
+from rfcollapse.learn.pairs import Sampler
+from rfcollapse.learn.train import Training
+from rfcollapse.measure import images
+
+bench.use_all_cores()
+
+KEY = jax.random.key(0)
+ALPHA, EPSILON = 0.5, 0.5
+SCHEMES = ("reflow", "ra", "anchored", "ora", "oras", "fresh")
+
+
+class Scale(NamedTuple):
+    """Sizes of a recording; every round has as many chunks as the first one."""
+
+    images: str
+    held: int
+    seeds: int
+    rounds: int
+    ablated_rounds: int
+    channels: int
+    first_steps: int
+    steps: int
+    batch: int
+    pairs: int
+    sampler: Sampler
+    samples: int
+    precision: str
+    label: str | None = None  # of the file; None: the device's
+
+
+SCALES = {
+    "cpu": Scale(
+        "digits", 397, 4, 5, 3, 16, 3000, 600, 64, 2000, Sampler(10, "heun", 256), 1000, "float32", label="cpu"
+    ),
+    "gpu": Scale("digits", 397, 16, 10, 5, 64, 20_000, 5000, 256, 20_000, Sampler(50, "heun", 2048), 4000, "bfloat16"),
+    "gpu-photos": Scale(
+        "photos", 1000, 8, 10, 5, 64, 40_000, 10_000, 128, 20_000, Sampler(50, "heun", 1024), 4000, "bfloat16"
+    ),
+    "trial": Scale("digits", 397, 2, 2, 1, 8, 20, 10, 8, 20, Sampler(2, "heun", 256), 100, "float32", label="trial"),
+}
+
+ABLATIONS = {
+    "ra, real fraction .1": dict(scheme="ra", real_fraction=0.1),
+    "ra, real fraction .9": dict(scheme="ra", real_fraction=0.9),
+    "ra, 100 real images": dict(scheme="ra", real=100),
+    "reflow, a tenth of the pairs": dict(scheme="reflow", fewer_pairs=10),
+    "reflow, cold start": dict(scheme="reflow", warm_start=False, longer=2),
+}
+
+
+@cache
+def material(scale):
+    """The images, rows to train on, and what others are compared with."""
+    found = data.digits() if scale.images == "digits" else data.photo_patches()
+    order = np.asarray(jax.random.permutation(KEY, len(found.samples)))
+    held, train = order[: scale.held], order[scale.held :]
+    rows, labels = np.asarray(found.samples), np.asarray(found.labels)
+    classifier = train_classifier(KEY, rows[train], labels[train])
+    accuracy = float(np.mean(np.asarray(classifier.classes(rows[held])) == labels[held]))
+    return found, rows[train], images.reference(rows[train], rows[held], classifier.features), accuracy
+
+
+def settings(scale, **changed):
+    found, rows, _, _ = material(scale)
+    options = dict(scheme="reflow", real_fraction=ALPHA, diffusion=EPSILON, rounds=scale.rounds, warm_start=True)
+    options |= dict(seeds=scale.seeds, model="unet", options={"shape": found.shape, "channels": scale.channels})
+    options |= dict(pairs=scale.pairs, probes=max(1024, rows.shape[1]), **scale.sampler._asdict())
+    return options | changed
+
+
+def training(scale, steps, rate):
+    return Training(steps, scale.batch, rate, chunk=steps // 5, compute_dtype=scale.precision)
+
+
+def looked(scale, models, curve):
+    found, _, reference, _ = material(scale)
+    one = pictures.looked_at(KEY, models, reference, scale.sampler, samples=scale.samples, curve=curve)
+    levels = pictures.levels(one.pop("shown"), found.scale, found.mean, 15)
+    shown = ["".join(f"{level:x}" for level in row) for row in levels]
+    return {name: np.round(values, 4).tolist() for name, values in one.items()} | {"shown": shown}
+
+
+def entry(scale, one, curve):
+    extra = {"straightness": one.straightness.round(4).tolist(), "loss": one.loss[:, -1].round(4).tolist()}
+    return looked(scale, one.models, curve) | extra
+
+
+def kept(scale):
+    return bench.ROOT / "runs" / f"images_{scale.images}_{label(scale)}_first.eqx"
+
+
+def first(scale):
+    """Round 0, and real training images in the place of generated ones, to compare with."""
+    _, rows, reference, accuracy = material(scale)
+    made = []
+    first_training = training(scale, scale.first_steps, 4e-3)
+    reflow.run(KEY, rows, training=first_training, on_round=made.append, **settings(scale, rounds=0))
+    kept(scale).parent.mkdir(exist_ok=True)
+    eqx.tree_serialise_leaves(kept(scale), made[0])
+    real = images.quality(reference, rows[: scale.samples])._asdict()
+    result = {"real": {name: np.round(value, 4).tolist() for name, value in real.items()}, "accuracy": accuracy}
+    result |= {"variances": reference.variances.round(5).tolist(), "sizes": scale._asdict()}
+    return result | {"rounds": [entry(scale, made[0], True)]}
+
+
+def part(scale, scheme, *, rounds=None, real=None, fewer_pairs=1, longer=1, **changed):
+    _, rows, _, _ = material(scale)
+    rounds = rounds or scale.rounds
+    pairs = scale.pairs // fewer_pairs
+    wanted = settings(scale, scheme=scheme, rounds=rounds, pairs=pairs, **changed)
+    later = training(scale, longer * scale.steps, 2e-3)
+    like = eqx.filter_eval_shape(
+        lambda: reflow.new_models(KEY, rows.shape[1], scale.seeds, "unet", "velocity", **wanted["options"])
+    )
+    d, kept_d = rows.shape[1], rows.shape[1] if rows.shape[1] <= reflow.WIDEST else 0
+    moment, each = np.empty((scale.seeds, kept_d, kept_d)), np.empty(scale.seeds)
+    loss = np.empty((scale.seeds, 5), np.float32)
+    like = reflow.Round(0, like, moment, np.empty((scale.seeds, d)), moment, each, loss)
+    beginning = eqx.tree_deserialise_leaves(kept(scale), like)
+    found = []
+
+    def look(one):
+        print(f"  round {one.index}", file=sys.stderr, flush=True)
+        found.append(entry(scale, one, one.index == rounds))
+
+    reflow.run(KEY, rows[:real], training=later, finished=[beginning], on_round=look, **wanted)
+    return {"rounds": found, "settings": dict(scheme=scheme, real=real, pairs=pairs, longer=longer) | changed}
+
+
+def label(scale):
+    return scale.label or bench.device()[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("part", nargs="*", help="; ".join(["first", *SCHEMES, *ABLATIONS]))
+    parser.add_argument("--scale", choices=tuple(SCALES), default="cpu")
+    options = parser.parse_args()
+    scale = SCALES[options.scale]
+    parts = {"first": lambda: first(scale)}
+    parts |= {scheme: lambda scheme=scheme: part(scale, scheme) for scheme in SCHEMES}
+    for name, changed in ABLATIONS.items():
+        parts[name] = lambda changed=changed: part(scale, rounds=scale.ablated_rounds, **changed)
+    suffix = "" if scale.images == "digits" else f"_{scale.images}"
+    folder = "runs" if options.scale == "trial" else "benchmarks/results"
+    path = bench.ROOT / folder / f"images_{label(scale)}{suffix}.json"
+    for name in options.part or parts:
+        found = json.loads(path.read_text()) if path.exists() else {}
+        if not options.part and name in found:
+            continue
+        print(name, file=sys.stderr, flush=True)
+        start = time.time()
+        result = parts[name]()
+        versions = {package: importlib.metadata.version(package) for package in ("jax", "equinox", "optax")}
+        about = {"device": bench.device()[1], "date": date.today().isoformat(), "seconds": round(time.time() - start)}
+        found[name] = about | {"versions": {"python": platform.python_version()} | versions, "result": result}
+        path.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
