@@ -29,7 +29,10 @@ class Linear(eqx.Module):
     def __call__(self, t: Float[Array, ""], x: Float[Array, " d"]) -> Float[Array, " d"]:
         knots = self.matrices.shape[0]
         hats = jax.nn.relu(1 - jnp.abs(t * (knots - 1) - jnp.arange(knots, dtype=t.dtype)))
-        return hats.astype(x.dtype) @ (self.matrices @ x)  # this order: for a batch, no matrix for each sample
+        hats = hats.astype(x.dtype)
+        if x.size > knots:  # the other order makes a matrix for each sample of a batch, which pays while it is small
+            return hats @ (self.matrices @ x)
+        return jnp.tensordot(hats, self.matrices, axes=1) @ x
 
 
 class MLP(eqx.Module):

@@ -30,13 +30,14 @@ def test_the_net_computes_in_the_dtype_it_is_cast_to(net):
     assert net(T, jnp.ones(D, dtype=jnp.bfloat16)).dtype == jnp.bfloat16
 
 
-def test_linear_interpolates_its_matrices_and_is_linear():
-    net = Linear(2, knots=5, key=KEY)
-    matrices, x = np.asarray(net.matrices, dtype=float), np.array([0.7, -1.2])
+@pytest.mark.parametrize("d", [2, 9])
+def test_linear_interpolates_its_matrices_and_is_linear(d):
+    net = Linear(d, knots=5, key=KEY)
+    matrices, x = np.asarray(net.matrices, dtype=float), np.linspace(0.7, -1.2, d)
     for t in (0.0, 0.1, 0.25, 0.6, 0.99, 1.0):
-        entries = [[np.interp(t, np.linspace(0, 1, 5), matrices[:, i, j]) for j in range(2)] for i in range(2)]
+        entries = [[np.interp(t, np.linspace(0, 1, 5), matrices[:, i, j]) for j in range(d)] for i in range(d)]
         np.testing.assert_allclose(net(jnp.float32(t), jnp.asarray(x, jnp.float32)), entries @ x, rtol=1e-5, atol=1e-6)
-    a, b = jax.random.normal(jax.random.key(1), (2, 2), dtype=jnp.float32)
+    a, b = jax.random.normal(jax.random.key(1), (2, d), dtype=jnp.float32)
     np.testing.assert_allclose(net(T, 2 * a - b), 2 * net(T, a) - net(T, b), rtol=1e-5, atol=1e-6)
 
 
