@@ -30,6 +30,7 @@ REAL_DATA = "03_real_data"
 FINITE = "04_finite_samples"
 FLOW = "05_rectified_flow"
 REFLOW = "06_reflow"
+IMAGES = "07_images"
 REAL_SHARE = "08_how_much_real_data"
 
 SCHEMES = {
@@ -809,13 +810,14 @@ CLAIMS = (
             0.05,
             "measured over predicted change in log-variance, the worse direction",
             REFLOW,
-            expected="inconclusive",  # eight seeds scatter too much for this margin
-            runs=8,
+            expected=expected,
+            runs=16,
         )
-        for scheme, name in {
-            "reflow": "falls to zero under Reflow",
-            "anchored": "keeps a floor on anchored pairs",
-        }.items()
+        for scheme, name, expected in (
+            # On record (16 seeds): 3 % too fast, mostly in the third round; with se .7 % the margin is just missed.
+            ("reflow", "falls to zero under Reflow", "inconclusive"),
+            ("anchored", "keeps a floor on anchored pairs", "confirmed"),
+        )
     ),
     Claim(
         "healing-ra",
@@ -860,6 +862,147 @@ CLAIMS = (
         REFLOW,
         runs=8,
     ),
+    Claim(
+        "mixture-w2-reflow",
+        "Sliced W2 to eight Gaussians (the circle's radius is 1.4) that an MLP adds in five rounds of Reflow",
+        "ours",
+        "observation",
+        0.0,
+        "sliced W2, round 5 less round 0",
+        REFLOW,
+        expected="observed",
+        runs=8,
+    ),
+    *(
+        Claim(
+            f"mixture-precision-{scheme}",
+            f"Precision on eight Gaussians (samples near real ones) that five rounds on {name} cost an MLP",
+            "ours",
+            "observation",
+            0.0,
+            "precision, round 5 less round 0",
+            REFLOW,
+            expected="observed",
+            runs=8,
+        )
+        for scheme, name in (SCHEMES | {"reflow": "Reflow's pairs", "ra": "RA pairs", "oras": "ORAS pairs"}).items()
+        if scheme != "fresh"
+    ),
+    Claim(
+        "mixture-recall-oras",
+        "Recall of eight Gaussians that five rounds of ORAS cost, which takes a Gaussian's score for the mixture's",
+        "ours",
+        "observation",
+        0.0,
+        "recall, round 5 less round 0",
+        REFLOW,
+        expected="observed",
+        runs=8,
+    ),
+    Claim(
+        "mixture-later-rounds",
+        "What rounds 2 to 5 of Reflow on eight Gaussians do to the sliced W2 of one-step samples",
+        "ours",
+        "observation",
+        0.0,
+        "sliced W2 in one step, round 5 over round 1",
+        REFLOW,
+        expected="observed",
+        runs=8,
+    ),
+    # ----------------------------------------------------------------------------------------------------- 07 images
+    Claim(
+        "images-order-of-death",
+        "Under Reflow with input noise the law orders the principal directions of the digits by their change (MLP)",
+        "ours",
+        "law",
+        0.05,
+        "rank correlation of measured and predicted log-variance, 61 directions or so",
+        IMAGES,
+        runs=8,
+    ),
+    Claim(
+        "images-law-reflow",
+        "The law gives the amount of that change too, though digits are not Gaussian and an MLP is not linear",
+        "ours",
+        "law",
+        0.1,
+        "slope of measured over predicted change in log-variance",
+        IMAGES,
+        runs=8,
+    ),
+    Claim(
+        "images-ra-over-reflow",
+        "After three rounds RA keeps more variance of the digits than Reflow, in the directions above the noise",
+        "paper",
+        "bound",
+        0.0,
+        "share of the variance that Reflow has more",
+        IMAGES,
+        runs=8,
+    ),
+    Claim(
+        "images-anchored-over-ra",
+        "Pairs anchored at the first model keep more than RA",
+        "ours",
+        "bound",
+        0.0,
+        "share of the variance that RA has more",
+        IMAGES,
+        runs=8,
+    ),
+    Claim(
+        "images-rule",
+        "The rule α/(α + e^r − 1), r measured under Reflow, says what fresh pairs retain of the digits' contrast",
+        "ours",
+        "law",
+        0.05,
+        "share, measured less promised",
+        IMAGES,
+        runs=8,
+    ),
+    Claim(
+        "images-one-step-ra",
+        "RA keeps few-step sampling: one Euler step comes no farther from the digits than one of the first model",
+        "paper",
+        "bound",
+        0.0,
+        "log Fréchet distance in features, less that of the first model",
+        IMAGES,
+        runs=8,
+    ),
+    Claim(
+        "images-one-step-fresh",
+        "Fresh pairs bend the paths: in one Euler step RA comes nearer to the digits than they do",
+        "ours",
+        "bound",
+        0.0,
+        "log Fréchet distance in features, less that of fresh pairs",
+        IMAGES,
+        runs=8,
+    ),
+    Claim(
+        "images-unet-decay",
+        "Log-variance that a U-Net loses in a round of Reflow without input noise, where λ > 1 (recorded)",
+        "ours",
+        "observation",
+        0.0,
+        "log-variance a round",
+        IMAGES,
+        expected="observed",
+        runs=4,
+    ),
+    Claim(
+        "images-unet-order",
+        "Rank correlation of variance and its change over these rounds: do the small directions die first? (recorded)",
+        "ours",
+        "observation",
+        0.0,
+        "rank correlation",
+        IMAGES,
+        expected="observed",
+        runs=4,
+    ),
     # -------------------------------------------------------------------------------------- 08 how much real data
     Claim(
         "pilot-budget-digits",
@@ -879,6 +1022,48 @@ CLAIMS = (
         0.03,
         "share",
         REAL_SHARE,
+        runs=8,
+    ),
+    Claim(
+        "budget-flow-gaussian",
+        "The real fraction that `budget` names for R = .7 keeps that share of a Gaussian in MLP flows (20 Euler steps)",
+        "ours",
+        "law",
+        0.03,
+        "share",
+        REAL_SHARE,
+        runs=8,
+    ),
+    Claim(
+        "budget-flow-digits-linear",
+        "It keeps that share of the digits in flows whose velocity is linear",
+        "ours",
+        "law",
+        0.03,
+        "share",
+        REAL_SHARE,
+        runs=8,
+    ),
+    Claim(
+        "budget-flow-digits",
+        "It keeps that share of the digits, which are not Gaussian, in MLP flows",
+        "a Gaussian law, read for any data",
+        "law",
+        0.03,
+        "share",
+        REAL_SHARE,
+        expected="refuted",
+        runs=8,
+    ),
+    Claim(
+        "budget-rate-digits",
+        "For the same MLP flows the rate that their first round has shown tells the share that they keep in the end",
+        "ours, before it was measured",
+        "law",
+        0.03,
+        "share, kept less promised",
+        REAL_SHARE,
+        expected="refuted",  # "confirmed", until the record showed that later rounds lose less than the first
         runs=8,
     ),
     Claim(

@@ -170,3 +170,14 @@ def test_every_section_runs(root, capsys):
     assert all(value > 0 for value in values)
     assert [row["samples"] for row in rows["samples"]] == [100, 1000, 10_000, 100_000, 1_000_000]
     assert rows["memory"][-1]["direct_bytes"] > rows["memory"][0]["direct_bytes"]
+
+
+def test_the_speeds_of_the_readme_are_those_on_record():
+    record = json.loads((bench.ROOT / "benchmarks" / "results" / "amd_epyc_2_cores.json").read_text())
+    rows = [row for row in record["sections"]["training"]["rows"] if row["loop"] == "rfcollapse"]
+    told = []
+    for row in rows:
+        speed = format(row["steps_per_second"], ".0f" if row["steps_per_second"] > 100 else ".3g")
+        shares = f"{row['against_best_peer']:.2f} × | {100 * row['peak_share']:.0f} %"
+        told.append(f"| {row['width']} | {row['batch']} | {speed} | {shares} |")
+    assert "\n".join(told) in (bench.ROOT / "README.md").read_text()
