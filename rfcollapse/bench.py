@@ -212,13 +212,17 @@ def parts(quick: bool) -> list[dict]:
     ]
 
 
-SECTIONS = {
-    "methods": methods,
-    "samples": against_samples,
-    "dimension": against_dimension,
-    "memory": memory,
-    "parts": parts,
-} | bench_training.SECTIONS | bench_images.SECTIONS
+SECTIONS = (
+    {
+        "methods": methods,
+        "samples": against_samples,
+        "dimension": against_dimension,
+        "memory": memory,
+        "parts": parts,
+    }
+    | bench_training.SECTIONS
+    | bench_images.SECTIONS
+)
 
 
 def table(found: dict) -> str:
