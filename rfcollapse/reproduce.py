@@ -129,6 +129,7 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
             extra_arguments=["--IPKernelApp.log_level=40"],
             resources={"metadata": {"path": str(source.parent)}},
             record_timing=False,
+            coalesce_streams=True,  # where the kernel happens to part its lines means nothing
             on_cell_executed=lambda cell, **_: progress.update(),
         )
         error = None

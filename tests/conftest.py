@@ -1,11 +1,17 @@
 """Every test runs with strict promotion and jaxtyping checked; `unchecked` switches the type checker off.
 
+XLA spends no time on making its code fast, for most of it runs but once: compiling is half of what the tests cost. (The
+notebooks, which are tested too, run what users run.)
+
 The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture `unchecked`, so that
 they meet the words of `rfcollapse.check` as a user without beartype does.
 """
 
+import os
+
 import jaxtyping
 
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 jaxtyping.install_import_hook("rfcollapse", "beartype.beartype")
 
 import jax  # noqa: E402

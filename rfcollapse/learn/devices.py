@@ -3,8 +3,9 @@
 On CPU the seeds of one device take turns, for XLA's matmuls gain nothing from a batch of small ones; the speed-up on
 several cores comes from one XLA device per core, `jax.config.update("jax_num_cpu_devices", 2)` before anything else is
 computed. On a GPU the seeds of one device go together. A second axis, "shards", parts the batches of each seed among
-devices. The devices may belong to several processes, on several machines, that all run the same program
-(`jax.distributed.initialize` at its start).
+devices: more memory where a batch is too large for one, and on CPU more speed where there are fewer seeds than cores,
+for XLA's matmuls make little of several cores while they are small. The devices may belong to several processes, on
+several machines, that all run the same program (`jax.distributed.initialize` at its start).
 """
 
 from collections.abc import Callable

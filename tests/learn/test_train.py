@@ -85,7 +85,9 @@ def test_weight_zero_is_never_drawn_and_redrawn_noise_is_new():
         redrawn=jnp.broadcast_to(jnp.arange(8) == 3, (SEEDS, 8)),
     )
     one = jax.tree.map(lambda array: array[0], pairs)
-    x0, x1, t, e = loop._draw(KEY, one, jnp.cumsum(one.weight), 4000)
+    one_step = Training(steps=1, batch=4000, chunk=1)
+    chosen = loop._chosen(jnp.cumsum(one.weight), KEY, 0, training=one_step)[0]
+    x0, x1, t, e = loop._draw(KEY, one, chosen)
     first, third = (np.all(np.asarray(x1) == np.asarray(one.data[i]), axis=1) for i in (1, 3))
     assert np.all(first | third)
     assert abs(first.mean() - 0.25) < 6 * (0.25 * 0.75 / 4000) ** 0.5
@@ -167,35 +169,48 @@ def test_more_shards_than_devices_are_refused():
 
 SHARDED = """
 import json, sys, jax
-seeds, shards, processes, port = map(int, sys.argv[1:5])
+processes, port, process, *layouts = map(int, sys.argv[1:])
 if processes > 1:
-    jax.distributed.initialize(f"127.0.0.1:{port}", processes, int(sys.argv[5]))
+    jax.distributed.initialize(f"127.0.0.1:{port}", processes, process)
 from rfcollapse.learn import devices
 from rfcollapse.learn.train import Training
 from rfcollapse.learn.reflow import run
 data = jax.random.normal(jax.random.key(1), (128, 2))
-training = Training(steps=20, batch=16, chunk=10, shards=shards)
-done = run(jax.random.key(0), data, scheme="ra", rounds=1, real_fraction=0.3, ridge=0.2, seeds=seeds, pairs=128,
-           probes=64, options={"width": 8, "depth": 1}, steps=4, training=training, warm_start=True)
-mesh = devices.mesh(seeds, shards)
-print(json.dumps([mesh.size, jax.process_count(), done.second_moment.tolist(), done.loss.tolist()]))
+found = []
+for seeds, shards in zip(layouts[::2], layouts[1::2]):
+    training = Training(steps=20, batch=16, chunk=10, shards=shards)
+    done = run(jax.random.key(0), data, scheme="ra", rounds=1, real_fraction=0.3, ridge=0.2, seeds=seeds, pairs=128,
+               probes=64, options={"width": 8, "depth": 1}, steps=4, training=training, warm_start=True)
+    size = devices.mesh(seeds, shards).size
+    found.append([size, jax.process_count(), done.second_moment.tolist(), done.loss.tolist()])
+print(json.dumps(found))
 """
 
 
-def started(seeds, shards, local_devices, processes=1, port=0, process=0):
+def started(layouts, local_devices, processes=1, port=0, process=0):
+    """A process that trains with each (seeds, shards) in turn."""
     environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={local_devices}",
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={local_devices}",
         "JAX_PLATFORMS": "cpu",
     }
-    command = [sys.executable, "-c", SHARDED, *map(str, (seeds, shards, processes, port, process))]
+    command = [sys.executable, "-c", SHARDED, *map(str, (processes, port, process, *sum(layouts, ())))]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 def result(process):
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
     return json.loads(out.splitlines()[-1]), err
+
+
+@pytest.fixture(scope="module")
+def on_one_device():
+    """What 1, 2 and 4 seeds come to."""
+    found, err = result(started([(1, 1), (2, 1), (4, 1)], 1))
+    assert err == ""  # no progress bar where nobody watches
+    assert [one[0] for one in found] == [1, 1, 1]
+    return dict(zip((1, 2, 4), found))
 
 
 def assert_close(one, other):
@@ -204,25 +219,27 @@ def assert_close(one, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds, shards", [(4, 1), (2, 2), (1, 4)])
-def test_four_devices_train_what_one_does(seeds, shards):
-    (one, err), (four, _) = result(started(seeds, 1, 1)), result(started(seeds, shards, 4))
-    assert err == ""  # no progress bar where nobody watches
-    assert (one[0], four[0]) == (1, 4)
-    assert_close(one, four)
+def test_four_devices_train_what_one_does(on_one_device):
+    layouts = [(4, 1), (2, 2), (1, 4)]
+    found, _ = result(started(layouts, 4))
+    for (seeds, _), four in zip(layouts, found, strict=True):
+        assert four[0] == 4
+        assert_close(on_one_device[seeds], four)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds, shards", [(2, 1), (1, 2)])
-def test_two_processes_train_what_one_does(seeds, shards):
+def test_two_processes_train_what_one_does(on_one_device):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    both = [started(seeds, shards, 1, 2, port, process) for process in range(2)]
+    layouts = [(2, 1), (1, 2)]
+    both = [started(layouts, 1, 2, port, process) for process in range(2)]
     try:
         (first, _), (second, _) = map(result, both)
     finally:
         for process in both:
             process.kill()
-    assert first == second and first[:2] == [2, 2]
-    assert_close(result(started(seeds, 1, 1))[0], first)
+    assert first == second
+    for (seeds, _), two in zip(layouts, first, strict=True):
+        assert two[:2] == [2, 2]
+        assert_close(on_one_device[seeds], two)
