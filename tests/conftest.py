@@ -11,7 +11,7 @@ import os
 
 import jaxtyping
 
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=1"
 jaxtyping.install_import_hook("rfcollapse", "beartype.beartype")
 
 import jax  # noqa: E402
