@@ -19,15 +19,17 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
+from contenders import ROOT
 
-from rfcollapse import bench, data, pictures
-from rfcollapse.learn import reflow
+from rfcollapse import data
+from rfcollapse.learn import devices, reflow
 from rfcollapse.learn.classifier import train_classifier
 from rfcollapse.learn.pairs import Sampler
 from rfcollapse.learn.train import Training
 from rfcollapse.measure import images
+from rfcollapse.runs import looks as pictures
 
-bench.use_all_cores()
+devices.use_all_cores()
 
 KEY = jax.random.key(0)
 ALPHA, EPSILON = 0.5, 0.5
@@ -111,7 +113,7 @@ def entry(scale, one, curve):
 
 
 def kept(scale):
-    return bench.ROOT / "runs" / f"images_{scale.images}_{label(scale)}_first.eqx"
+    return ROOT / "runs" / f"images_{scale.images}_{label(scale)}_first.eqx"
 
 
 def first(scale):
@@ -153,7 +155,7 @@ def part(scale, scheme, *, rounds=None, real=None, fewer_pairs=1, longer=1, **ch
 
 
 def label(scale):
-    return scale.label or bench.device()[0]
+    return scale.label or devices.this_machine()[0]
 
 
 def main():
@@ -168,7 +170,7 @@ def main():
         parts[name] = lambda changed=changed: part(scale, rounds=scale.ablated_rounds, **changed)
     suffix = "" if scale.images == "digits" else f"_{scale.images}"
     folder = "runs" if options.scale == "trial" else "benchmarks/results"
-    path = bench.ROOT / folder / f"images_{label(scale)}{suffix}.json"
+    path = ROOT / folder / f"images_{label(scale)}{suffix}.json"
     for name in options.part or parts:
         found = json.loads(path.read_text()) if path.exists() else {}
         if not options.part and name in found:
@@ -177,7 +179,11 @@ def main():
         start = time.time()
         result = parts[name]()
         versions = {package: importlib.metadata.version(package) for package in ("jax", "equinox", "optax")}
-        about = {"device": bench.device()[1], "date": date.today().isoformat(), "seconds": round(time.time() - start)}
+        about = {
+            "device": devices.this_machine()[1],
+            "date": date.today().isoformat(),
+            "seconds": round(time.time() - start),
+        }
         found[name] = about | {"versions": {"python": platform.python_version()} | versions, "result": result}
         path.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}\n")
 

@@ -16,13 +16,15 @@ from datetime import date
 import equinox as eqx
 import jax
 import numpy as np
+from contenders import ROOT
 
-from rfcollapse import bench, data, mechanisms, samples
-from rfcollapse.learn import integrate, reflow
+from rfcollapse import data
+from rfcollapse.advice import mechanisms, samples
+from rfcollapse.learn import devices, integrate, reflow
 from rfcollapse.learn.train import Training
 from rfcollapse.measure import coverage, distances
 
-bench.use_all_cores()  # one XLA device per core: seeds train side by side
+devices.use_all_cores()  # one XLA device per core: seeds train side by side
 
 SEED, SEEDS, ROUNDS, PAIRS = 0, 8, 5, 65_536
 VARIANCES, DENOISED, ALPHA, EPSILON = np.array([4.0, 0.25]), np.array([9.0, 4.0]), 0.3, 0.5
@@ -182,7 +184,7 @@ def read(path):
 
 
 def main(names):
-    path = bench.ROOT / "benchmarks" / "results" / f"reflow_{jax.devices()[0].platform}.json"
+    path = ROOT / "benchmarks" / "results" / f"reflow_{jax.devices()[0].platform}.json"
     found = read(path)
     for index, (name, part) in enumerate(PARTS.items()):
         if (names and name not in names) or (not names and name in found):
@@ -193,7 +195,7 @@ def main(names):
         versions = {package: importlib.metadata.version(package) for package in ("jax", "equinox", "optax")}
         found = read(path)  # another process may have written since
         found[name] = {
-            "device": bench.device()[1],
+            "device": devices.this_machine()[1],
             "date": date.today().isoformat(),
             "versions": {"python": platform.python_version()} | versions,
             "seconds": round(time.time() - start),

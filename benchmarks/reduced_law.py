@@ -13,13 +13,14 @@ from datetime import date
 
 import jax
 import numpy as np
+from contenders import ROOT
 from scipy import stats
 from tqdm import tqdm
 
-from rfcollapse import bench
+from rfcollapse.learn import devices
 from rfcollapse.simulate import dae
 
-bench.use_all_cores()
+devices.use_all_cores()
 SEEDS, ROUNDS, D = 100_000, 3, 4
 SPECTRUM = np.diag([8.0, 2.0, 1.0, 0.5])
 DEAD = 1e-13  # what is smaller counts as this much: the direct eigenvalues are right to 16 digits of the largest
@@ -61,14 +62,14 @@ def main():
     every = np.array([row["p_values"] for row in rows]).ravel()
     found = {
         "date": date.today().isoformat(),
-        "device": bench.device()[1],
+        "device": devices.this_machine()[1],
         "seeds": SEEDS,
         "smallest_p": float(every.min()),
         "tests": len(every),
         "threshold": 0.01 / len(every),
         "rows": rows,
     }
-    path = bench.ROOT / "benchmarks" / "results" / "reduced_law.json"
+    path = ROOT / "benchmarks" / "results" / "reduced_law.json"
     path.write_text(json.dumps(found, indent=1) + "\n")
     print(f"smallest p {every.min():.2g} of {len(every)}; threshold {0.01 / len(every):.2g}")
     return int(every.min() < found["threshold"])

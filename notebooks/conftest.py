@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from rfcollapse import reproduce
+from rfcollapse.claims import reproduce
 
 
 class Notebook(IPyNbFile):

@@ -17,7 +17,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
-from rfcollapse import check
+from . import check
 
 # ------------------------------------------------------------------------------------------------ Gaussians
 

@@ -8,6 +8,7 @@ they meet the words of `rfcollapse.check` as a user without beartype does.
 """
 
 import os
+from pathlib import Path
 
 import jaxtyping
 
@@ -26,3 +27,19 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+# Whole modules that compile, train, draw many runs or start other programs; `make test-fast` leaves them out as well.
+SLOW = {
+    "learn/test_integrate", "learn/test_reflow", "learn/test_train", "learn/test_unet", "learn/test_velocity",
+    "simulate/test_flow", "simulate/test_reduced", "simulate/test_resampling", "benchmarks/test_bench",
+    "benchmarks/test_bench_images", "advice/test_budget", "advice/test_rule", "runs/test_run", "runs/test_looks",
+    "claims/test_notebooks", "claims/test_reproduce", "book/test_page",
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.with_suffix("").relative_to(root).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)

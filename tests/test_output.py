@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from rfcollapse.output import columns, plain
-from rfcollapse.runfolder import Log
+from rfcollapse.runs.folder import Log
 
 
 def test_what_json_does_not_know_becomes_what_it_knows():

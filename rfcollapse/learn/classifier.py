@@ -7,7 +7,7 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
-from rfcollapse import check
+from .. import check
 
 BATCH, STEPS, PEAK = 128, 1500, 2e-3
 

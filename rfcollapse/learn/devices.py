@@ -8,7 +8,12 @@ for XLA's matmuls make little of several cores while they are small. The devices
 several machines, that all run the same program (`jax.distributed.initialize` at its start).
 """
 
+import contextlib
+import os
+import platform
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +21,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rfcollapse import check
+from .. import check
 
 AXIS = PartitionSpec("seeds")
 
@@ -64,3 +69,32 @@ def _placed(array, sharding):
         return jax.random.wrap_key_data(_placed(jax.random.key_data(array), sharding))
     host = np.asarray(array)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
+
+
+def cores() -> int:
+    """Those this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def use_all_cores():
+    """One XLA device per core on CPU: seeds are spread over devices. Too late once anything has been computed."""
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", cores())
+
+
+def this_machine() -> tuple[str, dict]:
+    """A name fit for a file, and what is known of the device."""
+    first = jax.devices()[0]
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        processor = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text()).group(1).strip()
+    name = first.device_kind if first.platform != "cpu" else f"{processor} {cores()} cores"
+    about = {
+        "name": name,
+        "platform": first.platform,
+        "devices": jax.device_count(),
+        "cpu": processor,
+        "cores": cores(),
+    }
+    about["python"] = platform.python_version()
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_"), about

@@ -15,8 +15,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
-from rfcollapse import check
-
+from .. import check
 from .velocity import Denoiser
 
 METHODS = ("euler", "heun", "adaptive")

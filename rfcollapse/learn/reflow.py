@@ -14,22 +14,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, PRNGKeyArray, Real
 
-from rfcollapse import check
-from rfcollapse.measure.paths import straightness
-
+from .. import check
+from ..measure.paths import straightness
 from . import devices, integrate
-from .pairs import (
-    MIXING,
-    SCHEMES,
-    Sampler,
-    Source,
-    first_pairs,
-    inverted,
-    make_pairs,
-    on_each_seed,
-    on_host,
-    refreshed,
-)
+from .pairs import MIXING, SCHEMES, Sampler, Source, first_pairs, inverted, make_pairs, on_each_seed, on_host, refreshed
 from .train import Diverged, Training, train
 from .velocity import NETS, PARAMETRISATIONS
 

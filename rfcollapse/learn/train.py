@@ -18,8 +18,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, PRNGKeyArray
 from tqdm import tqdm
 
-from rfcollapse import check
-
+from .. import check
 from . import devices
 from .pairs import Pairs
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from rfcollapse import check
+from .. import check
 
 
 class Conv(eqx.Module):

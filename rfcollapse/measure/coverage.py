@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from rfcollapse import check
+from .. import check
 
 BLOCK = 512  # rows compared with all others at a time: 8 BLOCK n bytes
 

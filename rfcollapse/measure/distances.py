@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Real
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from rfcollapse import check
+from .. import check
 
 
 class Moments(NamedTuple):

@@ -8,8 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from rfcollapse import check
-
+from .. import check
 from .coverage import coverage
 from .distances import frechet_distance
 

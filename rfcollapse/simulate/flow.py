@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
 from .. import check
-from ..theory.grid import Steps, time_grid
+from ..theory.flow.grid import Steps, time_grid
 from .batches import over_seeds
 from .factors import bartlett, descending, diagonal, principal, product
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from rfcollapse.measure import rates
-from rfcollapse.theory.recursion import trajectory
+from rfcollapse.theory.dae.recursion import trajectory
 
 
 def walks(seeds, rounds, drift, spread, seed=0):

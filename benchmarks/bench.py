@@ -1,0 +1,234 @@
+"""Speed and memory of this machine: `rfcollapse bench`, or `python benchmarks/bench.py`.
+
+Results are kept per device in benchmarks/results/, one named section each; a section that is measured again replaces
+the old one, the others stay. Seconds are medians of repetitions in which all contenders take turns, so that a ratio
+compares what ran side by side.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import bench_images
+import bench_training
+import jax
+import jax.numpy as jnp
+import numpy as np
+from contenders import ROOT, peer, race, versions
+
+from rfcollapse.learn.devices import this_machine, use_all_cores
+from rfcollapse.output import columns
+from rfcollapse.simulate import batches, dae, direct, factors, reduced
+
+PACKAGES = ("jax", "jaxlib", "numpy", "optax", "equinox")
+ROUNDS = 50
+
+
+def run(
+    names: list[str], *, quick: bool = False, folder: Path | None = None, peers: str | None = None
+) -> tuple[dict, Path]:
+    """Measures sections and merges them into the device's file; returns all that is in it, and its path.
+
+    Args:
+        names: of SECTIONS; none means all.
+        quick: sizes that show that all of it runs, and nothing else; written to runs/.
+        folder: where to write instead.
+        peers: a Python that has the packages of benchmarks/requirements-peers.txt; None measures ours alone.
+
+    Raises:
+        ValueError: a name that is no section, a package without its benchmarks/ beside it, or a Python without peers.
+    """
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown:
+        raise ValueError(f"no section named {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    packages = {package: importlib.metadata.version(package) for package in PACKAGES}
+    theirs = versions(peers, "torch_flow") if peers else {}
+    use_all_cores()
+    folder = folder or ROOT / ("runs" if quick else "benchmarks/results")
+    label, about = this_machine()
+    path = folder / f"{label}.json"
+    found = json.loads(path.read_text()) if path.exists() else {"sections": {}}
+    found["device"] = about
+    for name in names or SECTIONS:
+        print(f"bench: {name} …", file=sys.stderr, flush=True)
+        start = time.perf_counter()
+        compared = name in bench_training.WITH_PEERS
+        rows = SECTIONS[name](quick, peers) if compared else SECTIONS[name](quick)
+        found["sections"][name] = {
+            "date": date.today().isoformat(),
+            "quick": quick,
+            "versions": packages | (theirs if compared else {}),
+            "took": round(time.perf_counter() - start, 1),
+            "rows": rows,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1) + "\n")
+    return found, path
+
+
+def spectrum(dimension: int) -> np.ndarray:
+    """Variances that outlast the rounds, since a dead direction costs less."""
+    return np.diag(np.linspace(80.0, 160.0, dimension))
+
+
+def ours(method: str, dimension: int, samples: int, seeds: int, rounds: int) -> Callable:
+    key, covariance = jax.random.key(0), spectrum(dimension)
+    settings = dict(noise_std=1.0, samples=samples, seeds=seeds, rounds=rounds, method=method)
+    return lambda: dae.run(key, covariance, **settings)
+
+
+def numpys(dimension: int, samples: int, rounds: int) -> Callable:
+    simulate, covariance = peer("numpy_dae").simulate, spectrum(dimension)
+    return lambda: simulate(np.random.default_rng(0), covariance, 1.0, rounds, samples)
+
+
+def methods(quick: bool) -> list[dict]:
+    """The reduced process against the samples in JAX and in NumPy: seconds for one seed and round, d = 8."""
+    rows = []
+    seeds = 40 if quick else 10_000
+    # Samples, then seeds and rounds of the two slow ones.
+    sizes = [(100, 2, 3)] if quick else [(100, 500, ROUNDS), (10_000, 8, ROUNDS), (1_000_000, 2, 3)]
+    for samples, slow_seeds, slow_rounds in sizes:
+        seconds = race(
+            {
+                "reduced": ours("reduced", 8, samples, seeds, ROUNDS),
+                "direct": ours("direct", 8, samples, slow_seeds, slow_rounds),
+                "numpy": numpys(8, samples, slow_rounds),
+            },
+            1 if quick else 3,
+        )
+        each = {
+            "reduced": seconds["reduced"] / (seeds * (ROUNDS + 1)),
+            "direct": seconds["direct"] / (slow_seeds * (slow_rounds + 1)),
+            "numpy": seconds["numpy"] / (slow_rounds + 1),
+        }
+        row = {"samples": samples, "seeds": seeds, "rounds": ROUNDS, "all_seconds": seconds["reduced"]}
+        row |= {f"{name}_seconds": value for name, value in each.items()}
+        rows.append(row | {f"{name}_ratio": each[name] / each["reduced"] for name in ("direct", "numpy")})
+    return rows
+
+
+def against_samples(quick: bool) -> list[dict]:
+    """The cost of the reduced process against n, d = 8."""
+    seeds = 40 if quick else 4000
+    sizes = [10**power for power in range(2, 7)]
+    seconds = race({str(n): ours("reduced", 8, n, seeds, ROUNDS) for n in sizes}, 1 if quick else 5)
+    first = seconds[str(sizes[0])]
+    return [
+        {"samples": n, "seconds": seconds[str(n)] / (seeds * (ROUNDS + 1)), "ratio": seconds[str(n)] / first}
+        for n in sizes
+    ]
+
+
+def against_dimension(quick: bool) -> list[dict]:
+    """The cost of the reduced process against d, beside NumPy's at n = 10⁴: seconds for one seed and round."""
+    rows, rounds = [], 10
+    for dimension in (2,) if quick else (2, 4, 8, 16, 32, 64):
+        seeds = 32 if quick else max(64, 32768 // dimension**2)
+        n = 100 if quick else 10_000
+        contenders = {"reduced": ours("reduced", dimension, n, seeds, rounds), "numpy": numpys(dimension, n, rounds)}
+        seconds = race(contenders, 1 if quick else 3)
+        each = {"reduced": seconds["reduced"] / seeds / (rounds + 1), "numpy": seconds["numpy"] / (rounds + 1)}
+        row = {"dimension": dimension, "samples": n} | {f"{name}_seconds": value for name, value in each.items()}
+        rows.append(row | {"numpy_ratio": each["numpy"] / each["reduced"]})
+    return rows
+
+
+def memory(quick: bool) -> list[dict]:
+    """Bytes that the compiled programs need beside their inputs, as XLA plans them: results and scratch, d = 8."""
+    rows = []
+    seeds, rounds = (8, 2) if quick else (1000, ROUNDS)
+    given = jax.random.split(jax.random.key(0), seeds), jnp.asarray(spectrum(8)), None, jnp.ones(()), jnp.ones(())
+    given += (jnp.zeros(rounds + 1),)
+    kind = "alone"
+    # Here n is an input of the program, which is therefore the same for all n.
+    ours = _planned(reduced._simulate.lower(*given, jnp.float64(0), 8, kind))
+    for n in (100, 1000) if quick else (100, 10_000, 1_000_000):
+        samples = _planned(direct.simulate.lower(*given, batches.Process(kind, n, 8, 0, "own")))
+        rows.append({"samples": n, "seeds": seeds, "rounds": rounds, "reduced_bytes": ours, "direct_bytes": samples})
+    return rows
+
+
+def _planned(program) -> int:
+    plan = program.compile().memory_analysis()
+    return plan.temp_size_in_bytes + plan.output_size_in_bytes
+
+
+def parts(quick: bool) -> list[dict]:
+    """What a round of the reduced process is made of, d = 8, n = 10⁶: seconds for one seed on one device."""
+    dimension, seeds, repeats = 8, 128, 5 if quick else 200
+    keys = jax.random.split(jax.random.key(0), seeds)
+    free = 10.0**6 - jnp.arange(dimension, dtype=jnp.float64)
+    root = factors.diagonal(jnp.ones((dimension, seeds)) * jnp.linspace(9.0, 12.0, dimension)[:, None])
+    noise = factors.normal(keys, dimension**2).reshape(root.shape) / 1000
+    pieces = {
+        "normal draws": lambda keys, _: factors.normal(keys, dimension * (3 * dimension - 1) // 2),
+        "χ draws": lambda keys, _: factors.chi(keys, free),
+        "QR": lambda _, shift: factors.folded(root + shift, noise + shift),
+        "principal axes": lambda _, shift: factors.principal(jnp.tril(noise.T).T + root + shift, root)[0],
+    }
+
+    def repeated(piece):
+        def once(total, i):
+            shift = i.astype(jnp.float64) * 1e-9
+            return total + jnp.sum(piece(jax.vmap(lambda key: jax.random.fold_in(key, i))(keys), shift)), None
+
+        return jax.jit(lambda: jax.lax.scan(once, jnp.zeros(()), jnp.arange(repeats))[0])
+
+    seconds = race({name: repeated(piece) for name, piece in pieces.items()}, 1 if quick else 5)
+    total = sum(seconds.values())
+    return [
+        {"part": name, "seconds": value / (repeats * seeds), "share": value / total} for name, value in seconds.items()
+    ]
+
+
+SECTIONS = (
+    {
+        "methods": methods,
+        "samples": against_samples,
+        "dimension": against_dimension,
+        "memory": memory,
+        "parts": parts,
+    }
+    | bench_training.SECTIONS
+    | bench_images.SECTIONS
+)
+
+
+def table(found: dict) -> str:
+    """All sections as plain columns."""
+    lines = [f"{found['device']['name']}, {found['device']['devices']} device(s)"]
+    for name, section in found["sections"].items():
+        lines += ["", f"{name} ({section['date']}, jax {section['versions']['jax']})"]
+        header = list(section["rows"][0])
+        cells = [header] + [[_shown(row[name]) for name in header] for row in section["rows"]]
+        lines.append(columns(cells, right=True))
+    return "\n".join(lines)
+
+
+def _shown(value) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def add_options(parser: argparse.ArgumentParser):
+    parser.add_argument("section", nargs="*", help=f"of {', '.join(SECTIONS)}; all where none is given")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, written to runs/: does it run?")
+    parser.add_argument("--peers", metavar="PYTHON", help="one with benchmarks/requirements-peers.txt, to compare with")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
+
+
+def command(options: argparse.Namespace) -> int:
+    found, path = run(options.section, quick=options.quick, peers=options.peers)
+    print(json.dumps(found) if options.json else f"{table(found)}\n\nwritten to {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python benchmarks/bench.py", description=__doc__.partition("\n")[0])
+    add_options(parser)
+    sys.exit(command(parser.parse_args()))

@@ -1,0 +1,265 @@
+"""Speed of training and sampling networks: `rfcollapse bench training bfloat16 seeds sampling step`.
+
+The net is the MLP of `rfcollapse.learn.velocity` in d = 2, trained on a pool of points and new noise. A step of ours is
+all that `rfcollapse.learn.train` does: it draws pairs, stratified times and input noise, follows a schedule and
+averages the weights. The peers of benchmarks/torch_flow.py do without the last three, and their times are uniform.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from contenders import Peers, race, timed
+
+from rfcollapse.learn import integrate, train, velocity
+from rfcollapse.learn.devices import cores
+from rfcollapse.learn.pairs import Pairs
+
+DIMENSION, POOL = 2, 8192
+OURS = "rfcollapse"
+SHARED = "rfcollapse, batch shared"  # by all devices, on CPU one per core; OURS has one, whose matmuls share the cores
+
+
+class Size(NamedTuple):
+    width: int
+    batch: int
+    dtype: str = "float32"
+
+    @property
+    def flops(self) -> int:
+        """Of one step's matmuls: each layer's outputs, gradients by weights and, but for the first, by inputs."""
+        layers = [layer.weight.size for layer in model(self).net.layers]
+        return 2 * self.batch * (3 * sum(layers) - layers[0])
+
+
+def on_gpu() -> bool:
+    return jax.devices()[0].platform != "cpu"
+
+
+def single(quick: bool, peers: str | None) -> list[dict]:
+    """One seed in float32 (on a GPU TF32, ours and theirs): seconds of a step, beside the machine's matmul."""
+    if quick:
+        return _rows(Size(8, 16), 1, peers)
+    if on_gpu():
+        sizes = [Size(*pair) for pair in itertools.product((64, 128, 512, 2048), (512, 16384))]
+    else:
+        sizes = [Size(width, 512) for width in (64, 128, 256, 512, 1024)] + [Size(1024, 4096)]
+    return [row for size in sizes for row in _rows(size, 5, peers)]
+
+
+def bfloat16(quick: bool, peers: str | None) -> list[dict]:
+    """The same with the net in bfloat16, its weights kept in float32."""
+    if quick:
+        return _rows(Size(8, 16, "bfloat16"), 1, peers)
+    pairs = itertools.product((512, 2048), (512, 16384)) if on_gpu() else [(128, 512), (1024, 512)]
+    return [row for pair in pairs for row in _rows(Size(*pair, "bfloat16"), 5, peers)]
+
+
+def _rows(size, repetitions, python):
+    """A row for ours and one for each peer, at its best number of threads."""
+    steps = _steps(size)
+    peak, peak_flops = matmul(512 if repetitions == 1 else 8192 if on_gpu() else 4096, size.dtype)
+    with contextlib.ExitStack() as stack:
+        runners = {(OURS, cores()): ours(size, steps)}
+        if python:
+            runners |= _peers(stack, python, size, steps)
+        first = {name: timed(runner) for name, runner in runners.items()}
+        seconds = race(runners | {"peak": peak}, repetitions)
+    peak_rate = peak_flops / seconds.pop("peak")
+    rows = []
+    for loop in dict.fromkeys(loop for loop, _ in seconds):
+        value, threads = min((value, threads) for (name, threads), value in seconds.items() if name == loop)
+        rate = size.flops * steps / value
+        rows.append(
+            size._asdict()
+            | {"loop": loop, "threads": threads, "compile_seconds": max(0.0, first[loop, threads] - value)}
+            | {"step_seconds": value / steps, "steps_per_second": steps / value}
+            | {"gigaflops": rate / 1e9, "peak_gigaflops": peak_rate / 1e9, "peak_share": rate / peak_rate}
+        )
+    if python:
+        best = min(row["step_seconds"] for row in rows if row["loop"] != OURS)
+        rows = [row | {"against_best_peer": best / row["step_seconds"]} for row in rows]
+    return rows
+
+
+def _steps(size):
+    """Of one turn: about a second's work, and at least ten."""
+    work, most = (2e13, 2000) if on_gpu() else (1.5e11, 1000)
+    steps = int(min(most, max(10, work // size.flops)))
+    return steps if steps < 200 else steps // 200 * 200
+
+
+def seeds(quick: bool, peers: str | None) -> list[dict]:
+    """Many seeds at once: seconds of a step of one seed. The peers train one seed in a process, or one on each core.
+
+    One seed of ours is trained on one device, and also with its batches shared by all of them.
+    """
+    size, steps = (Size(8, 16), 10) if quick else (Size(128, 512), 400)
+    counts = (1, 2) if quick else (1, 4, 16, 64, 256) if on_gpu() else (1, 2, 4, 8, 16)
+    runners = {(OURS, count, 1, cores()): ours(size, steps, count) for count in counts}
+    shards = max(count for count in range(1, jax.device_count() + 1) if size.batch % count == 0)
+    if shards > 1:
+        runners[SHARED, 1, 1, cores()] = ours(size, steps, shards=shards)
+    with contextlib.ExitStack() as stack:
+        if peers:
+            for (loop, threads), runner in _peers(stack, peers, size, steps).items():
+                runners[loop, 1, 1, threads] = runner
+            if not on_gpu():
+                for (loop, threads), runner in _peers(stack, peers, size, steps, cores()).items():
+                    runners[loop, cores(), cores(), threads] = runner
+        seconds = race(runners, 1 if quick else 5)
+    rows = []
+    for (loop, count, processes, threads), value in seconds.items():
+        row = {"loop": loop, "seeds": count, "processes": processes, "threads": threads}
+        rows.append(row | {"step_seconds": value / steps / count, "steps_per_second": steps * count / value})
+    if peers:
+        theirs = [row for row in rows if row["loop"] not in (OURS, SHARED)]
+        alone = min(row["step_seconds"] for row in theirs if row["processes"] == 1)
+        best = min(row["step_seconds"] for row in theirs)
+        for row in rows:
+            row["against_one_process"] = alone / row["step_seconds"]
+            row["against_all_cores"] = best / row["step_seconds"]
+    return rows
+
+
+def _peers(stack, python, size, steps, processes=1):
+    """Every loop of the peers with every number of threads worth a try, by both; a library that is alone in its
+    process finds nothing that another has compiled."""
+    modes = ("eager", "compiled", "graphs") if on_gpu() else ("eager", "compiled")
+    found = {}
+    for library, threads in itertools.product(("torch", "torchcfm"), _threads(processes)):
+        options = "--threads", str(threads), "--device", "cuda" if on_gpu() else "cpu"
+        ask = stack.enter_context(Peers(processes, python, "torch_flow", *options)).ask
+        for mode in modes:
+            request = {"library": library, "mode": mode, "steps": steps} | size._asdict()
+            found[f"{library} {mode}", threads] = partial(ask, **request)
+    return found
+
+
+def _threads(processes):
+    """Numbers of threads for one of so many processes."""
+    return (1,) if on_gpu() or processes > 1 else sorted({1, min(2, cores()), cores()})
+
+
+def ours(size: Size, steps: int, seeds: int = 1, shards: int = 1) -> Callable:
+    """Training from start to end, all seeds at once."""
+    key = jax.random.key(0)
+    models = jax.vmap(lambda key: model(size, key))(jax.random.split(key, seeds))
+    data = pool(seeds)
+    uniform = jnp.ones(data.shape[:2])
+    pairs = Pairs(jnp.zeros_like(data), data, uniform, uniform > 0)
+    settings = dataclasses.replace(training(size, steps), shards=shards)
+    return lambda: train.train(key, models, pairs, training=settings, ridge=0.01)
+
+
+def training(size: Size, steps: int) -> train.Training:
+    return train.Training(
+        steps=steps, batch=size.batch, learning_rate=1e-3, chunk=min(steps, 200), compute_dtype=size.dtype
+    )
+
+
+def model(size: Size, key=None) -> velocity.Velocity:
+    return velocity.Velocity(velocity.MLP(DIMENSION, width=size.width, key=jax.random.key(0) if key is None else key))
+
+
+def pool(seeds: int) -> jax.Array:
+    return 2 * jax.random.normal(jax.random.key(1), (seeds, POOL, DIMENSION), dtype=jnp.float32)
+
+
+def matmul(n: int, dtype: str) -> tuple[Callable, float]:
+    """Products of n × n matrices, one after another, and their FLOPs: the most this device does, as JAX uses it."""
+    repeats = 20 if on_gpu() else 1  # a launch costs more than nothing
+    factor = (jax.random.normal(jax.random.key(0), (n, n)) / n**0.5).astype(dtype)
+    power = jax.jit(lambda x: jax.lax.scan(lambda product, _: (product @ x, None), x, length=repeats)[0])
+    return partial(power, factor), 2.0 * n**3 * repeats
+
+
+def sampling(quick: bool) -> list[dict]:
+    """Samples generated and inverted per second, Heun with 40 steps, one model in float32."""
+    rows = []
+    samples = 16 if quick else 65536 if on_gpu() else 2048
+    for width in (8,) if quick else (64, 128, 512, 2048) if on_gpu() else (64, 128, 256, 512, 1024):
+        flow = model(Size(width, samples))
+        x = jax.random.normal(jax.random.key(0), (samples, DIMENSION), dtype=jnp.float32)
+        runners = {"generate": partial(integrate.generate, flow, x), "invert": partial(integrate.invert, flow, x)}
+        first = {name: timed(runner) for name, runner in runners.items()}
+        seconds = race(runners, 1 if quick else 5)
+        row = {"width": width, "samples": samples, "compile_seconds": first["generate"] - seconds["generate"]}
+        rows.append(row | {f"{name}_per_second": samples / value for name, value in seconds.items()})
+    return rows
+
+
+def step(quick: bool) -> list[dict]:
+    """What a step is made of, each part repeated alone; shares of the whole step, which need not add up to 1."""
+    rows = []
+    for size in (Size(8, 16),) if quick else (Size(128, 512), Size(1024, 16384 if on_gpu() else 4096)):
+        repeats = _steps(size)
+        seconds = race(_parts(size, repeats) | {"whole": ours(size, repeats)}, 1 if quick else 5)
+        for part, value in seconds.items():
+            row = size._asdict() | {"part": part, "step_seconds": value / repeats}
+            rows.append(row | {"share": value / seconds["whole"]})
+    return rows
+
+
+def _parts(size, repeats):
+    """Scans whose every turn depends on the one before, so that none of it is done once for all."""
+    params, static = eqx.partition(model(size), eqx.is_array)
+    data, key = pool(1)[0], jax.random.key(2)
+    pairs = Pairs(jnp.zeros_like(data), data, jnp.ones(POOL), jnp.ones(POOL, dtype=bool))
+    below = jnp.cumsum(pairs.weight)
+    once = dataclasses.replace(training(size, repeats), chunk=repeats)
+    x0, x1, t, _ = train._draw(key, pairs, jnp.arange(size.batch))
+    features = jax.random.normal(key, (size.batch, params.net.layers[0].weight.shape[1]), dtype=jnp.float32)
+    optimiser = train._optimiser(training(size, repeats))
+
+    def products(weights):
+        hidden = features
+        for weight in weights:
+            hidden = hidden @ weight.T
+        return jnp.mean(hidden**2)
+
+    def loss(params):
+        return jnp.mean((jax.vmap(eqx.combine(params, static).net)(t, x0) - (x1 - x0)) ** 2)
+
+    def descend(function):
+        def turn(params, _):
+            return jax.tree.map(lambda p, slope: p - 1e-6 * slope, params, jax.grad(function)(params)), None
+
+        return turn
+
+    def adam(state, _):
+        params, inner, average = state
+        with jax.numpy_dtype_promotion("standard"):  # inside optax
+            change, inner = optimiser.update(params, inner)  # the weights in place of their gradient
+        params = optax.apply_updates(params, change)
+        return (params, inner, jax.tree.map(lambda old, new: old + 0.001 * (new - old), average, params)), None
+
+    def draw(total, at):
+        index, chosen = at
+        drawn = train._draw(jax.random.fold_in(key, index), pairs, chosen)
+        return total + sum(jnp.sum(part) for part in drawn), None
+
+    def draws(start):
+        chosen = train._chosen(below, key, 0, training=once)
+        return jax.lax.scan(draw, start, (jnp.arange(repeats), chosen))[0]
+
+    def scanned(turn, start):
+        return partial(jax.jit(lambda start: jax.lax.scan(turn, start, length=repeats)[0]), start)
+
+    return {
+        "matmuls": scanned(descend(products), [layer.weight for layer in params.net.layers]),
+        "forward and backward": scanned(descend(loss), params),
+        "Adam and average": scanned(adam, (params, optimiser.init(params), params)),
+        "draws": partial(jax.jit(draws), jnp.float32(0)),
+    }
+
+
+SECTIONS = {"training": single, "bfloat16": bfloat16, "seeds": seeds, "sampling": sampling, "step": step}
+WITH_PEERS = ("training", "bfloat16", "seeds")

@@ -1,0 +1,90 @@
+"""Those who are measured side by side, in turns: functions of ours, and the programs of benchmarks/."""
+
+import contextlib
+import importlib.util
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from types import ModuleType
+
+import jax
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def race(contenders: dict[Hashable, Callable], repetitions: int) -> dict[Hashable, float]:
+    """Median seconds of each contender; they take turns, after one turn each that is not timed (compilation)."""
+    times = {name: [] for name in contenders}
+    for turn in range(repetitions + 1):
+        for name, contender in contenders.items():
+            seconds = timed(contender)
+            if turn > 0:
+                times[name].append(seconds)
+    return {name: statistics.median(some) for name, some in times.items()}
+
+
+def timed(contender: Callable) -> float:
+    """Seconds of one turn."""
+    start = time.perf_counter()
+    jax.block_until_ready(contender())
+    return time.perf_counter() - start
+
+
+def peer(name: str) -> ModuleType:
+    """A program of benchmarks/, by the name of its file."""
+    specification = importlib.util.spec_from_file_location(name, _path(name))
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def versions(python: str, name: str) -> dict[str, str]:
+    """What a program of benchmarks/ says of the packages that it finds in another Python environment.
+
+    Raises ValueError where it finds them not.
+    """
+    try:
+        asked = subprocess.run([python, _path(name), "--versions"], capture_output=True, text=True)
+        error = (asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
+    except OSError as problem:
+        error = str(problem)
+    else:
+        if asked.returncode == 0:
+            return json.loads(asked.stdout)
+    raise ValueError(
+        f"{python} cannot run benchmarks/{name}.py: {error} (what it needs is in benchmarks/requirements-peers.txt)"
+    )
+
+
+class Peers(contextlib.ExitStack):
+    """Processes, alike, of a program of benchmarks/ in another Python environment; they stop when the context ends."""
+
+    def __init__(self, count: int, python: str, name: str, *arguments: str):
+        super().__init__()
+        command, pipe = [python, _path(name), *arguments], subprocess.PIPE
+        self.processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
+        for process in self.processes:
+            self.enter_context(process)  # closes its stdin, at which it ends, and waits
+        self._answers()  # that they are ready
+
+    def ask(self, **request) -> list[dict]:
+        """The answers of all, once each has done what is requested; they work at the same time."""
+        for process in self.processes:
+            print(json.dumps(request), file=process.stdin, flush=True)
+        return self._answers()
+
+    def _answers(self):
+        lines = [process.stdout.readline() for process in self.processes]
+        if not all(lines):
+            raise ChildProcessError("a process of the peers stopped; its own words are above")
+        return [json.loads(line) for line in lines]
+
+
+def _path(name):
+    path = ROOT / "benchmarks" / f"{name}.py"
+    if not path.exists():
+        raise ValueError(f"{path} is missing: run the benchmark from a clone of the repository")
+    return path

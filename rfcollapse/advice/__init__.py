@@ -1,0 +1,1 @@
+"""Answers for practitioners: how much real data, how often, and whether a series of rounds is healthy."""

@@ -1,0 +1,119 @@
+"""A user's samples: going through them in chunks, however many, and their principal variances with errors."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Float, Real
+
+from .. import check, data
+from ..measure.distances import moments
+
+CHUNK = 4096  # rows in memory at a time
+MOST_COLUMNS = 10_000  # a covariance of 800 MB
+NULL = 1e-12  # of the largest variance: below it is rounding
+GROUPS = 20  # of rows; the answer is computed again without each of them
+
+
+def open_samples(source: str | Path | Real[ArrayLike, "n d"]) -> Callable[[], Iterator[Float[np.ndarray, "_ d"]]]:
+    """A function that goes through the rows once each time it is called, at most 4096 rows in memory at a time.
+
+    source: a .npy, .npz or .csv file, "digits", "photos", or rows (n ≥ 2, d). What takes more than 2 s tells on stderr
+    how far it is and how long it will take. ValueError or OSError, in the words of `data.sample_chunks`, on reading.
+    """
+    if isinstance(source, (str, Path)) and str(source) not in ("digits", "photos"):
+        return lambda: _watched(Path(source))
+    if isinstance(source, (str, Path)):
+        rows = np.asarray((data.digits() if str(source) == "digits" else data.photo_patches()).samples)
+    else:
+        rows = np.asarray(check.samples("samples", source, 2))
+    return lambda: (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+
+
+def _watched(path):
+    began = said = time.monotonic()
+    read, expected = 0, None
+    for chunk in data.sample_chunks(path, CHUNK):
+        if not read:
+            if chunk.shape[1] > MOST_COLUMNS:
+                raise ValueError(
+                    f"{path}: {chunk.shape[1]} columns, at most {MOST_COLUMNS} can be taken; reduce them first, for "
+                    "example to features or principal components"
+                )
+            expected = _expected_rows(path)
+        yield chunk
+        read += len(chunk)
+        now = time.monotonic()
+        if now - said > 2 and expected:
+            left = (now - began) * max(expected / read - 1, 0)
+            print(f"{path}: {read} of about {expected} rows, about {left:.0f} s left", file=sys.stderr, flush=True)
+            said = now
+
+
+def _expected_rows(path):
+    """Exact for arrays, from the length of the first lines for text."""
+    if path.suffix.lower() == ".npy":
+        return len(np.load(path, mmap_mode="r"))
+    if path.suffix.lower() == ".csv":
+        with path.open("rb") as file:
+            start = file.read(1 << 16)
+        return max(round(path.stat().st_size * start.count(b"\n") / len(start)), 1)
+    return None
+
+
+class Spectrum(NamedTuple):
+    """Variances of samples along their principal directions."""
+
+    count: int
+    """n, rows."""
+    mean: Float[np.ndarray, " columns"]
+    """The mean, which is taken off."""
+    directions: Float[np.ndarray, "columns d"]
+    """Unit vectors, the largest variance first; d ≤ columns, those without variance being left out."""
+    variances: Float[np.ndarray, " d"]
+    """λ > 0."""
+    without: Float[np.ndarray, "groups d"]
+    """The variances along the same directions with one of up to 20 groups of rows left out."""
+
+    @property
+    def relative_error(self) -> Float[np.ndarray, " d"]:
+        """Standard error of λ over λ: jackknife over the groups, for independent rows."""
+        return jackknife_error(self.without) / self.variances
+
+
+def spectrum(chunks: Callable[[], Iterator]) -> Spectrum:
+    """Principal variances of the rows about their mean, going twice through them (see `open_samples`).
+
+    About the mean, because a model with a bias keeps the mean at no cost; what dies is the variation around it. A
+    direction below 10⁻¹² of the largest variance is left out. ValueError where nothing varies.
+    """
+    count, mean, covariance = moments(chunks())
+    variances, directions = np.linalg.eigh(np.asarray(covariance))
+    variances, directions, mean = variances[::-1], directions[:, ::-1], np.asarray(mean)
+    varies = variances > NULL * max(variances[0], 0)
+    if not varies.any():
+        raise ValueError("the samples are all alike: no column varies; there is no variance to keep")
+    variances, directions = variances[varies], np.ascontiguousarray(directions[:, varies])
+    groups = min(GROUPS, count)
+    sums, squares, sizes = np.zeros((groups, len(variances))), np.zeros((groups, len(variances))), np.zeros(groups)
+    seen = 0
+    for chunk in chunks():
+        along = (chunk - mean) @ directions
+        for group in range(groups):  # every 20th row, so that an order in the file does no harm
+            rows = along[(group - seen) % groups :: groups]
+            sums[group] += rows.sum(axis=0)
+            squares[group] += (rows**2).sum(axis=0)
+            sizes[group] += len(rows)
+        seen += len(chunk)
+    rest = (count - sizes)[:, None]
+    without = (squares.sum(axis=0) - squares) / rest - ((sums.sum(axis=0) - sums) / rest) ** 2
+    return Spectrum(count, mean, directions, variances, np.maximum(without, NULL * variances))
+
+
+def jackknife_error(without: Float[np.ndarray, "groups *rest"]) -> Float[np.ndarray, "*rest"]:
+    """√((g − 1)/g Σ (x_(−i) − mean)²): the standard error of x from its values with one of g groups left out."""
+    return np.asarray(np.sqrt((len(without) - 1) * without.var(axis=0)))

@@ -1,0 +1,128 @@
+"""The ledger: what is claimed, what was measured, and what follows.
+
+A claim stands in the registry, with its margin and the verdict that is expected, before anything is run. A notebook
+measures and calls `record`; `judge` turns three numbers into a verdict and looks at nothing else. `reproduce` collects
+the rows into figures/claims.json and figures/claims.md.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import scipy.stats
+
+from .. import check
+from .registry import REGISTRY
+
+CONFIDENCE = 0.99
+KINDS = ("exact", "law", "bound", "observation")
+LEDGER = "RFCOLLAPSE_LEDGER"  # names the folder that takes the rows; unset, nothing is written
+
+
+class Row(NamedTuple):
+    """A line of the ledger."""
+
+    id: str
+    statement: str
+    source: str
+    kind: str
+    unit: str
+    margin: float
+    expected: str
+    prediction: float | None
+    measurement: float
+    standard_error: float
+    n: int
+    verdict: str
+    notebook: str
+
+
+def judge(
+    prediction: float | None, measurement: float, standard_error: float, n: int, *, kind: str, margin: float
+) -> str:
+    """The verdict on a claim, from prediction p, measurement m and its standard error se over n independent runs.
+
+    With t the 99.5 % point of Student's distribution at n − 1 degrees of freedom, so that m ± t·se is a 99 % interval:
+
+    - "exact" and "law": confirmed iff |m − p| + t·se ≤ margin, refuted iff |m − p| − t·se > margin, else inconclusive;
+      "exact" has se = 0, and its margin is a tolerance for rounding.
+    - "bound" (m must not exceed p): the same with (m − p) in place of |m − p|.
+    - "observation": observed.
+
+    Args:
+        prediction: p; None for an observation.
+        measurement: m, in the unit of p.
+        standard_error: se ≥ 0.
+        n: the number of independent runs behind se, ≥ 1; ≥ 2 where se > 0.
+        kind: one of the above.
+        margin: ≥ 0, set before the run.
+
+    Returns:
+        "confirmed", "refuted", "inconclusive" or "observed".
+
+    Raises:
+        ValueError: a number that is not finite, a negative error or margin, an unknown kind, or an error from one run.
+    """
+    check.one_of("kind", kind, KINDS)
+    measurement, standard_error = (
+        float(check.real("measurement", measurement)),
+        float(check.nonnegative("standard_error", standard_error)),
+    )
+    n, margin = check.integer("n", n, 1), float(check.nonnegative("margin", margin))
+    if kind == "observation":
+        return "observed"
+    if prediction is None:
+        raise ValueError(f"prediction is needed for a claim of kind {kind!r}; got None")
+    if kind == "exact" and standard_error > 0:
+        raise ValueError(f"standard_error must be 0 for an exact claim; got {standard_error:.6g}")
+    if standard_error > 0 and n < 2:
+        raise ValueError(f"n must be at least 2 where there is a standard error; got {n}")
+    slack = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * standard_error if standard_error > 0 else 0.0
+    distance = measurement - float(check.real("prediction", prediction))
+    if kind != "bound":
+        distance = abs(distance)
+    if distance + slack <= margin:
+        return "confirmed"
+    return "refuted" if distance - slack > margin else "inconclusive"
+
+
+def record(id: str, prediction, measurement, standard_error=0.0, n: int = 1) -> str:
+    """Judges a claim of the registry, enters it into the ledger of the run, and says the verdict.
+
+    Args:
+        id: of the registry.
+        prediction, measurement, standard_error, n: as for `judge`.
+
+    Returns:
+        "id: verdict", for a notebook to show; with the expected verdict where it is another.
+
+    Raises:
+        ValueError: an unknown id, fewer runs than the claim asks for, or what `judge` refuses.
+    """
+    if id not in REGISTRY:
+        raise ValueError(f"no claim {id!r} in the registry; known are {', '.join(sorted(REGISTRY))}")
+    claim = REGISTRY[id]
+    if n < claim.runs:
+        raise ValueError(f"{id} asks for at least {claim.runs} runs; got {n}")
+    verdict = judge(prediction, measurement, standard_error, n, kind=claim.kind, margin=claim.margin)
+    row = Row(
+        id=id,
+        statement=claim.statement,
+        source=claim.source,
+        kind=claim.kind,
+        unit=claim.unit,
+        margin=claim.margin,
+        expected=claim.expected,
+        prediction=None if prediction is None else float(prediction),
+        measurement=float(measurement),
+        standard_error=float(standard_error),
+        n=int(n),
+        verdict=verdict,
+        notebook=claim.notebook,
+    )
+    folder = os.environ.get(LEDGER)
+    if folder:
+        with open(Path(folder) / f"{claim.notebook}.jsonl", "a") as lines:
+            lines.write(json.dumps(row._asdict()) + "\n")
+    return f"{id}: {verdict}" + ("" if verdict == claim.expected else f" (expected: {claim.expected})")

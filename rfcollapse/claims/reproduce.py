@@ -1,0 +1,220 @@
+"""Runs the notebooks from top to bottom, and refreshes what they say: their outputs, the figures and the ledger.
+
+A full run at seed 0 refreshes notebooks/, figures/ and the table in README.md. A trial (`quick`, or another seed)
+leaves those alone and writes to runs/. The first two functions are for the notebooks themselves.
+"""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+from tqdm import tqdm
+
+from .. import figures
+from . import LEDGER, Row, ledger
+from .ledger import ROOT
+from .registry import REGISTRY
+
+SEED, QUICK = "RFCOLLAPSE_SEED", "RFCOLLAPSE_QUICK"
+CELL_TIMEOUT = 900  # seconds
+SOLUTION = re.compile(r"```python\n(.*?)```", re.DOTALL)
+README_TABLE = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.DOTALL)
+
+
+def key() -> jax.Array:
+    """The random key of this run: of seed 0, or of the seed that `reproduce --seed` gave."""
+    return jax.random.key(int(os.environ.get(SEED, "0")))
+
+
+def size(full: int, quick: int) -> int:
+    """How many (samples, seeds, steps) to take: `full`, or `quick` under `reproduce --quick`."""
+    return quick if os.environ.get(QUICK) else full
+
+
+class Outcome(NamedTuple):
+    """What became of one notebook."""
+
+    notebook: str
+    rows: list[Row]
+    error: str | None
+    seconds: float
+
+
+def names() -> list[str]:
+    """The notebooks of this checkout, in order.
+
+    Raises:
+        ValueError: the package is not in a checkout (it was installed without its notebooks).
+    """
+    found = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    if not found:
+        raise ValueError(f"no notebooks beside the package in {ROOT}: run from a clone of the repository")
+    return found
+
+
+def chosen(wanted: list[str]) -> list[str]:
+    """The notebooks meant by names, numbers (`02`) or paths; all of them where none is named.
+
+    Raises:
+        ValueError: a name that fits no notebook.
+    """
+    known, picked = names(), set()
+    for word in wanted:
+        stem = Path(word).stem
+        fits = [name for name in known if name == stem or name.split("_")[0] == stem.zfill(2)]
+        if not fits:
+            raise ValueError(f"no notebook {word!r}; there are {', '.join(known)}")
+        picked.update(fits)
+    return [name for name in known if name in picked] if wanted else known
+
+
+def run(wanted: list[str], *, quick: bool = False, seed: int = 0) -> tuple[list[Outcome], Path]:
+    """Executes notebooks one after the other; a failure in one does not stop the next.
+
+    Args:
+        wanted: as `chosen` takes them.
+        quick: smaller sizes; a trial.
+        seed: of all random keys; other than 0, a trial.
+
+    Returns:
+        An outcome per notebook, and the folder that holds claims.json.
+
+    Raises:
+        ValueError: an unknown notebook, or the notebook packages are not installed.
+    """
+    picked = chosen(wanted)
+    trial = quick or seed != 0
+    target = ROOT / "runs" / (f"seed-{seed}" + ("-quick" if quick else "")) if trial else ROOT
+    for folder in ("notebooks", "figures"):
+        (target / folder).mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    with tqdm(total=len(picked), desc="notebooks", unit="notebook", position=0) as overall:
+        for name in picked:
+            outcomes.append(_one(name, target, quick, seed))
+            overall.update()
+    if not trial:
+        _refresh_readme()
+    return outcomes, target / "figures"
+
+
+def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    except ImportError:
+        raise ValueError("running notebooks needs Jupyter: pip install rfcollapse[notebooks]") from None
+    source = ROOT / "notebooks" / f"{name}.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    visible = len(notebook.cells)
+    notebook.cells += [nbformat.v4.new_code_cell(solution) for solution in solutions(notebook)]
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch, tqdm(total=cells, desc=name, unit="cell", leave=False) as progress:
+        # Figures and rows of a notebook that fails half-way must not replace good ones.
+        environment = os.environ | {
+            LEDGER: scratch,
+            figures.FOLDER: scratch,
+            SEED: str(seed),
+            QUICK: "1" if quick else "",
+        }
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_TIMEOUT,
+            kernel_name="python3",
+            # The kernel's own warnings (of its transport, say) would run into the progress bar.
+            extra_arguments=["--IPKernelApp.log_level=40"],
+            resources={"metadata": {"path": str(source.parent)}},
+            record_timing=False,
+            coalesce_streams=True,  # where the kernel happens to part its lines means nothing
+            on_cell_executed=lambda cell, **_: progress.update(),
+        )
+        error = None
+        try:
+            client.execute(env=environment)
+        except CellExecutionError as failure:
+            error = f"{failure.ename}: {failure.evalue}"
+        except CellTimeoutError:
+            error = f"a cell took more than {CELL_TIMEOUT} s"
+        except (DeadKernelError, AssertionError):  # nbclient's clean-up asserts that there still is a kernel
+            error = "its kernel died (out of memory?)"
+        seconds = time.monotonic() - started
+        if error:
+            failed = next((i for i, cell in enumerate(notebook.cells) if _failed(cell)), None)
+            return Outcome(name, [], error if failed is None else f"cell {failed}: {error}", seconds)
+        notebook.cells = notebook.cells[:visible]
+        # The interpreter's version would differ between machines without meaning anything.
+        notebook.metadata["language_info"] = {"name": "python"}
+        nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
+        for picture in Path(scratch).glob("*.png"):
+            shutil.copyfile(picture, target / "figures" / picture.name)
+        rows = ledger.merge(target / "figures", name, Path(scratch) / f"{name}.jsonl")
+    return Outcome(name, rows, None, seconds)
+
+
+def solutions(notebook) -> list[str]:
+    """The folded solutions of the exercises: code that asserts, run after the notebook and not kept in it."""
+    return SOLUTION.findall(notebook.cells[-1].source)
+
+
+def _failed(cell) -> bool:
+    return any(output.output_type == "error" for output in cell.get("outputs", []))
+
+
+def problems(outcomes: list[Outcome], *, quick: bool = False) -> list[str]:
+    """What must not pass: failed notebooks, claims not recorded, unexpected verdicts.
+
+    Under `quick` an inconclusive verdict passes: fewer runs may not be able to decide.
+    """
+    found = []
+    for outcome in outcomes:
+        if outcome.error:
+            found.append(f"{outcome.notebook} failed, {outcome.error}")
+            continue
+        recorded = {row.id for row in outcome.rows}
+        for id, claim in REGISTRY.items():
+            if claim.notebook == outcome.notebook and id not in recorded:
+                found.append(f"{id}: not recorded by {outcome.notebook}")
+        for row in outcome.rows:
+            if row.verdict != row.expected and not (quick and row.verdict == "inconclusive"):
+                found.append(f"{row.id}: {row.verdict}, expected {row.expected}")
+    return found
+
+
+def _refresh_readme():
+    readme, path = ROOT / "README.md", ROOT / "figures" / "claims.json"
+    if not path.exists():  # every notebook so far has failed
+        return
+    rows = ledger.read(path)
+    readme.write_text(README_TABLE.sub(lambda match: match[1] + ledger.summary(rows) + match[2], readme.read_text()))
+
+
+def add_options(command):
+    """The options of `rfcollapse reproduce`."""
+    command.add_argument("notebook", nargs="*", help="a name, number (02) or path; all where none is given")
+    command.add_argument("--quick", action="store_true", help="smaller sizes, written to runs/ (nothing is refreshed)")
+    command.add_argument("--seed", type=int, default=0, help="another seed, written to runs/ (nothing is refreshed)")
+    command.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
+
+
+def command(options) -> int:
+    """`rfcollapse reproduce`: runs notebooks and prints their verdicts; returns the exit code."""
+    outcomes, folder = run(options.notebook, quick=options.quick, seed=options.seed)
+    wrong = problems(outcomes, quick=options.quick)
+    rows = [row for outcome in outcomes for row in outcome.rows]
+    if options.json:
+        times = {outcome.notebook: round(outcome.seconds, 1) for outcome in outcomes}
+        print(json.dumps({"claims": [row._asdict() for row in rows], "seconds": times, "problems": wrong}))
+    else:
+        print(ledger.verdicts(rows))
+        for outcome in outcomes:
+            print(f"{outcome.notebook}: {'failed' if outcome.error else 'done'} in {outcome.seconds:.0f} s")
+        print(f"written to {folder}")
+        print("\n".join(["", *wrong]) if wrong else "every verdict is the expected one")
+    return 1 if wrong else 0

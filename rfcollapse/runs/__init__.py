@@ -1,0 +1,1 @@
+"""Long training runs, kept on disk round by round."""

@@ -1,0 +1,38 @@
+"""The linear denoising autoencoder trained on its own outputs, at infinite sample size.
+
+Data x ~ N(0, Σ), input x + σε, model W = W2 W1, loss E‖W(x + σε) − x‖². Round j fits W_j to the data of round j, then
+generates X_{j+1} = W_j (X_j + s E_j). Everything factorises over the eigendirections of Σ, so the functions below take
+variances λ (eigenvalues, any shape) and act elementwise. Throughout: ``noise_std`` = σ, the training noise;
+``resample_std`` = s, the noise of the pass that generates (default: σ); u = λ/σ² and ρ = s²/σ².
+
+The recursion, its lifetimes, bounds and fixed points under real data have files of their own; this module is the one
+door to them all.
+"""
+
+from .bounds import norm_bound, norm_bound_applies, norm_floor, variance_bound
+from .lifetimes import accumulated_lifetime, accumulated_variance, lifetime
+from .optimum import optimal_gain, optimal_map, training_curve
+from .recursion import critical_resample_std, next_variance, trajectory, unstable_variance
+from .retention import bistable_fraction, contraction_factor, required_real_fraction, retained_cycle, retained_variance
+
+__all__ = [
+    "accumulated_lifetime",
+    "accumulated_variance",
+    "bistable_fraction",
+    "contraction_factor",
+    "critical_resample_std",
+    "lifetime",
+    "next_variance",
+    "norm_bound",
+    "norm_bound_applies",
+    "norm_floor",
+    "optimal_gain",
+    "optimal_map",
+    "required_real_fraction",
+    "retained_cycle",
+    "retained_variance",
+    "training_curve",
+    "trajectory",
+    "unstable_variance",
+    "variance_bound",
+]

@@ -1,0 +1,79 @@
+"""The best linear denoiser in closed form, and the way that gradient descent takes to it."""
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
+
+from ... import check
+from .recursion import wiener_gain
+
+
+def optimal_gain(variance: Real[ArrayLike, "*#shape"], noise_std: Real[ArrayLike, "*#shape"]) -> Float[Array, "..."]:
+    """w = λ / (λ + σ²), the gain of the best linear denoiser in one direction (the Wiener gain).
+
+    Args:
+        variance: λ ≥ 0.
+        noise_std: σ ≥ 0. At σ = 0 the gain is 1 where λ > 0, and 0 where λ = 0.
+
+    Raises:
+        ValueError: a negative or non-finite argument.
+    """
+    variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
+    check.broadcastable(variance=variance, noise_std=noise_std)
+    return wiener_gain(variance, noise_std**2)
+
+
+def optimal_map(
+    covariance: Real[ArrayLike, "dim dim"], noise_std: Real[ArrayLike, ""], rank: int | None = None
+) -> Float[Array, "dim dim"]:
+    """W* = U_k diag(λ_i / (λ_i + σ²)) U_kᵀ, the top k eigenpairs of Σ: minimises E‖W(x + σε) − x‖² at rank k.
+
+    Truncating by eigenvalue is right because the whitened target Σ(Σ + σ²)^(-1/2) has singular values λ/√(λ + σ²),
+    which increase with λ.
+
+    Args:
+        covariance: Σ, (d, d), symmetric positive semi-definite.
+        noise_std: σ ≥ 0.
+        rank: k, the inner width of W2 W1, from 1 to d; None is d. Ties at the cut are broken as `eigh` orders them.
+
+    Raises:
+        ValueError: Σ not square, symmetric or positive semi-definite; σ negative; k outside 1 … d.
+    """
+    covariance, noise_std = check.covariance("covariance", covariance), check.nonnegative("noise_std", noise_std)
+    dimension = covariance.shape[0]
+    rank = dimension if rank is None else check.integer("rank", rank, 1, dimension)
+    variances, directions = jnp.linalg.eigh(covariance)
+    variances, directions = jnp.maximum(variances[-rank:], 0.0), directions[:, -rank:]
+    return (directions * wiener_gain(variances, noise_std**2)[None]) @ directions.T
+
+
+def training_curve(
+    time: Real[ArrayLike, "*#shape"],
+    variance: Real[ArrayLike, "*#shape"],
+    noise_std: Real[ArrayLike, "*#shape"],
+    initial_gain: Real[ArrayLike, "*#shape"],
+) -> Float[Array, "..."]:
+    """w(t) = λE / (ξ(E − 1) + λ/w0), E = e^{2λt}, ξ = λ + σ²: the gain of W2 W1 under gradient flow.
+
+    Holds for *balanced*, aligned factors (W2 = W1ᵀ in the eigenbasis) and the loss ½E‖W2 W1 (x + σε) − x‖², time being
+    learning rate × steps. Factors of unequal size follow another curve.
+
+    Source: Pretorius, Kroon and Kamper (2018), Learning dynamics of linear denoising autoencoders.
+
+    Args:
+        time: t ≥ 0.
+        variance: λ ≥ 0.
+        noise_std: σ ≥ 0.
+        initial_gain: w0 = w(0) > 0.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+    time, variance = check.nonnegative("time", time), check.nonnegative("variance", variance)
+    noise_std, initial_gain = check.nonnegative("noise_std", noise_std), check.positive("initial_gain", initial_gain)
+    check.broadcastable(time=time, variance=variance, noise_std=noise_std, initial_gain=initial_gain)
+    exponent = 2 * variance * time
+    # (1 − e^{−2λt})/λ, finite as λ → 0; the curve divided through by λE so that nothing overflows.
+    tiny = exponent < 1e-30
+    grown = 2 * time * jnp.where(tiny, 1.0, -jnp.expm1(-exponent) / jnp.where(tiny, 1.0, exponent))
+    return 1 / ((variance + noise_std**2) * grown + jnp.exp(-exponent) / initial_gain)

@@ -1,0 +1,175 @@
+"""The recursion of self-training: the variance of each round's data, direction by direction, at infinite sample size.
+
+Symbols as in `rfcollapse.theory.dae`: λ variance, σ ``noise_std``, s ``resample_std``, u = λ/σ², ρ = s²/σ².
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
+
+from ... import check
+
+SCHEDULES = ("replace", "accumulate")
+SOURCES = ("pool", "own")
+
+
+def next_variance(
+    variance: Real[ArrayLike, "*#shape"],
+    noise_std: Real[ArrayLike, "*#shape"],
+    *,
+    resample_std: Real[ArrayLike, "*#shape"] | None = None,
+    real_fraction: Real[ArrayLike, "*#shape"] = 0.0,
+    real_variance: Real[ArrayLike, "*#shape"] | None = None,
+    resample_from: str = "pool",
+) -> Float[Array, "..."]:
+    """λ' = w² (λ + s²), w = λ/(λ + σ²): one round of self-training. In u = λ/σ²: u' = u²(u + ρ)/(u + 1)².
+
+    With a fraction α of real data the map is fitted to the pool m = (1−α)λ + αλ0, so w = m/(m + σ²), and
+    λ' = w²(m + s²) when the pool is passed through it, λ' = w²(λ + s²) when the model's own data are.
+
+    Source: the process is that of Zhu et al., arXiv 2412.08175; the law at any ρ, α is ours.
+
+    Args:
+        variance: λ ≥ 0, of this round's data.
+        noise_std: σ ≥ 0.
+        resample_std: s ≥ 0; None is σ.
+        real_fraction: α in [0, 1].
+        real_variance: λ0 ≥ 0; needed when α > 0.
+        resample_from: "pool" or "own".
+
+    Raises:
+        ValueError: an argument outside its range, or α > 0 without λ0.
+    """
+    variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
+    resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
+    real_fraction = check.fraction("real_fraction", real_fraction)
+    check.one_of("resample_from", resample_from, SOURCES)
+    if real_variance is None:
+        if isinstance(real_fraction, jax.core.Tracer) or bool(jnp.any(real_fraction > 0)):
+            raise ValueError("real_variance is needed when real_fraction is above 0; got None")
+        real_variance = variance
+    real_variance = check.nonnegative("real_variance", real_variance)
+    check.broadcastable(
+        variance=variance,
+        noise_std=noise_std,
+        resample_std=resample_std,
+        real_fraction=real_fraction,
+        real_variance=real_variance,
+    )
+    pool = _mixed(variance, real_variance, real_fraction)
+    source = pool if resample_from == "pool" else variance
+    return _generated(pool, source, noise_std**2, resample_std**2)
+
+
+def trajectory(
+    variance: Real[ArrayLike, "*#shape"],
+    noise_std: Real[ArrayLike, "*#shape"],
+    rounds: int,
+    *,
+    resample_std: Real[ArrayLike, "*#shape"] | None = None,
+    real_fraction: Real[ArrayLike, "*#shape"] = 0.0,
+    resample_from: str = "pool",
+    schedule: str = "replace",
+    real_every: int = 1,
+) -> Float[Array, "rounds_plus_1 ..."]:
+    """λ_0, λ_1, …, λ_J: the variance of each round's data, starting from the real data λ_0.
+
+    "replace": each round's data replace the last (`next_variance` iterated, λ0 its real data). "accumulate": the model
+    is fitted to all rounds so far, real data included, each round weighing the same; λ_j is then the variance of that
+    growing set, at ρ = 1 m_{j+1} = m_j − (m_j/(m_j + 1))/(j + 2) in units of σ², and what a round adds is resampled
+    from the whole set ("pool") or from the latest round ("own"). In both, a fraction α of real data is mixed in at
+    rounds 0, K, 2K, … (at round 0 it changes nothing: all data are real).
+
+    Args:
+        variance: λ_0 ≥ 0, of the real data.
+        noise_std: σ ≥ 0.
+        rounds: J ≥ 0, a whole number.
+        resample_std: s ≥ 0; None is σ.
+        real_fraction: α in [0, 1].
+        resample_from: "pool" or "own".
+        schedule: "replace" or "accumulate".
+        real_every: K ≥ 1, a whole number.
+
+    Returns:
+        (J+1, …): entry j is λ_j.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+    variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
+    resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
+    real_fraction = check.fraction("real_fraction", real_fraction)
+    rounds, real_every = check.integer("rounds", rounds, 0), check.integer("real_every", real_every, 1)
+    check.one_of("resample_from", resample_from, SOURCES)
+    check.one_of("schedule", schedule, SCHEDULES)
+    shape = check.broadcastable(
+        variance=variance, noise_std=noise_std, resample_std=resample_std, real_fraction=real_fraction
+    )
+    options = (rounds, real_every, resample_from == "pool", schedule == "accumulate")
+    return _trajectory(jnp.broadcast_to(variance, shape), noise_std**2, resample_std**2, real_fraction, *options)
+
+
+def critical_resample_std(noise_std: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    """s_c = √2 σ: up to it (ρ ≤ 2) every direction collapses; above it a large enough variance explodes instead.
+
+    For u ≫ 1, u' ≈ u − (2 − ρ): the sign of the drift changes at ρ = 2. Ours.
+
+    Args:
+        noise_std: σ ≥ 0.
+
+    Raises:
+        ValueError: σ negative or not finite.
+    """
+    return jnp.sqrt(2.0) * check.nonnegative("noise_std", noise_std)
+
+
+def unstable_variance(
+    noise_std: Real[ArrayLike, "*#shape"], resample_std: Real[ArrayLike, "*#shape"]
+) -> Float[Array, "..."]:
+    """λ_u = σ²/(ρ − 2) for ρ > 2, else ∞: a direction collapses below it and explodes above it.
+
+    The fixed point u* = 1/(ρ − 2) of u' = u²(u + ρ)/(u + 1)²; its multiplier 1 + ((ρ−2)/(ρ−1))² exceeds 1. Ours.
+
+    Args:
+        noise_std: σ > 0.
+        resample_std: s ≥ 0.
+
+    Raises:
+        ValueError: σ not positive, s negative, or either not finite.
+    """
+    noise_std, resample_std = check.positive("noise_std", noise_std), check.nonnegative("resample_std", resample_std)
+    check.broadcastable(noise_std=noise_std, resample_std=resample_std)
+    excess = (resample_std / noise_std) ** 2 - 2
+    return jnp.where(excess > 0, noise_std**2 / jnp.where(excess > 0, excess, 1.0), jnp.inf)
+
+
+def wiener_gain(variance, noise_variance):
+    """λ/(λ + σ²), and 0 at λ = σ = 0; unchecked."""
+    total = variance + noise_variance
+    return jnp.where(total > 0, variance / jnp.where(total > 0, total, 1.0), 0.0)
+
+
+def _mixed(synthetic, real, real_fraction):
+    return (1 - real_fraction) * synthetic + real_fraction * real
+
+
+def _generated(pool, source, noise_variance, resample_variance):
+    """w² (source + s²), w the gain fitted to the pool."""
+    return wiener_gain(pool, noise_variance) ** 2 * (source + resample_variance)
+
+
+@functools.partial(jax.jit, static_argnums=(4, 5, 6, 7))
+def _trajectory(real, noise_variance, resample_variance, real_fraction, rounds, real_every, from_pool, accumulate):
+    def one_round(carry, j):
+        latest, training = carry
+        pool = _mixed(training, real, jnp.where(j % real_every == 0, real_fraction, 0.0))
+        generated = _generated(pool, pool if from_pool else latest, noise_variance, resample_variance)
+        # The mean of j+1 rounds becomes the mean of j+2, as an increment so that nothing cancels.
+        training = training + (generated - training) / (j + 2) if accumulate else generated
+        return (generated, training), training
+
+    _, later = jax.lax.scan(one_round, (real, real), jnp.arange(rounds, dtype=jnp.float64))
+    return jnp.concatenate([real[None], later])

@@ -1,0 +1,115 @@
+"""The times at which a sampler steps from noise (t = 0) to data (t = 1), and the best choice of them for Euler."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Real
+
+from ... import check
+
+Steps = int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"]
+
+
+class Grid(NamedTuple):
+    """N + 1 times, their complements and the N steps between them.
+
+    Attributes:
+        time: t_0 = 0 < t_1 < … < t_N = 1.
+        rest: s_i = 1 − t_i, free of cancellation where the grid is uniform.
+        step: h_i = t_{i+1} − t_i.
+    """
+
+    time: Float[Array, " nodes"]
+    rest: Float[Array, " nodes"]
+    step: Float[Array, " steps"]
+
+
+def time_grid(steps: Steps) -> Grid:
+    """t_i = i/N for a number of steps N; or the grid itself.
+
+    Args:
+        steps: N ≥ 1, a whole number, or an increasing array of N + 1 times from 0 to 1.
+
+    Raises:
+        ValueError: N < 1, or times that do not increase from exactly 0 to exactly 1.
+    """
+    if np.ndim(steps) == 0:
+        count = check.integer("steps", steps, 1)
+        time = jnp.arange(count + 1, dtype=jnp.float64) / count
+        return Grid(time, time[::-1], jnp.full(count, 1 / count))
+    time = check.real("steps", steps)
+    if time.ndim != 1 or time.shape[0] < 2:
+        raise ValueError(f"steps must be a whole number or a grid of at least two times; got shape {time.shape}")
+    grid = Grid(time, 1 - time, jnp.diff(time))
+    if not isinstance(time, jax.core.Tracer) and not (time[0] == 0 and time[-1] == 1 and jnp.all(grid.step > 0)):
+        raise ValueError(f"steps must increase from 0 to 1; got {np.array2string(np.asarray(time), threshold=8)}")
+    return grid
+
+
+def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " nodes"]:
+    """The grid of N Euler steps that minimises the log-variance Σ_λ −ln Π cos²(θ_{i+1} − θ_i) lost over a spectrum.
+
+    For one variance the equal angles θ_i = πi/(2N) are best, t_i = sin θ_i/(sin θ_i + √λ cos θ_i), with the loss
+    −2N ln cos(π/2N) whatever λ is. For several, in z = ln(t/(1−t)) and w = z + ½ ln λ, the loss is
+
+        2 Σ_i ln cosh w_i − 2 Σ_i ln cosh ½(w_i + w_{i+1}) + w_1 − w_{N−1} + 2 ln 2     summed over λ,
+
+    minimised here by Newton's method in a trust region from the grid that is best for N → ∞, whose density in z is
+    √Σ_λ sech²w. Ours. The minimum found is a local one; on every spectrum tried it was the global one.
+
+    Args:
+        variance: λ > 0, the spectrum, of any shape.
+        steps: N ≥ 1.
+
+    Returns:
+        t_0 = 0 … t_N = 1, to be given as `steps` to the samplers.
+
+    Raises:
+        ValueError: a variance that is not positive; N < 1.
+    """
+    half_log = jnp.log(jnp.ravel(check.positive("variance", variance))) / 2
+    steps = check.integer("steps", steps, 1)
+    nodes = np.asarray(_dense_grid(half_log, steps))
+    if steps > 1 and half_log.size > 1:
+        found = scipy.optimize.minimize(
+            lambda z: _spectrum_loss(z, half_log),
+            nodes,
+            jac=lambda z: np.asarray(_loss_slope(z, half_log)),
+            hess=lambda z: np.asarray(_loss_hessian(z, half_log)),
+            method="trust-exact",
+            options={"gtol": 1e-10},
+        )
+        nodes = found.x
+    return jnp.concatenate([jnp.zeros(1), jax.nn.sigmoid(jnp.asarray(nodes)), jnp.ones(1)])
+
+
+def _dense_grid(half_log, steps):
+    """The N − 1 inner z that cut ∫√Σ sech²(z + ½ ln λ) dz into N equal parts: equal angles where there is one λ."""
+    parts = jnp.arange(1, steps) / steps
+    if half_log.size == 1:
+        return jnp.log(jnp.tan(parts * math.pi / 2)) - half_log[0]
+    z = jnp.linspace(-jnp.max(half_log) - 20, -jnp.min(half_log) + 20, 20_001)
+    density = jnp.sqrt(jnp.mean(1 / jnp.cosh(z[:, None] + half_log[None, :]) ** 2, axis=1))
+    below = jnp.cumsum(density)
+    return jnp.interp(parts, below / below[-1], z)
+
+
+@jax.jit
+def _spectrum_loss(z, half_log):
+    """Mean log-variance lost over the spectrum; z the N − 1 inner nodes."""
+    w = z[None, :] + half_log[:, None]
+    corners = 2 * jnp.sum(_log_cosh(w), axis=1) - 2 * jnp.sum(_log_cosh((w[:, 1:] + w[:, :-1]) / 2), axis=1)
+    return jnp.mean(corners) + z[0] - z[-1] + 2 * math.log(2)
+
+
+_loss_slope = jax.jit(jax.grad(_spectrum_loss))
+_loss_hessian = jax.jit(jax.hessian(_spectrum_loss))
+
+
+def _log_cosh(w):
+    return jnp.logaddexp(w, -w) - math.log(2)

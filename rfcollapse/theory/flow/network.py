@@ -1,0 +1,188 @@
+"""Where the optimal nonlinear network leaves the balance law: real and synthetic pairs mixed, in isotropic data. Ours.
+
+The law of `schemes` is exact for a model linear in x. A network fits E[x1 − x0 | x_t + √τ e], and its
+flow carries law(x0)∗N(0, τ) to law(x1)∗N(0, τ). On one Gaussian coupling that is linear, and the law holds. A mixture
+of real and synthetic pairs is not jointly Gaussian; where it is isotropic the flow is radial, so the map is the one
+that matches the quantiles of |x|, and the noise it is started from, N(0, I), gives another variance than the law.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ... import check
+from .couplings import Elementwise, make_setting, real_pair
+
+BISECTIONS = 60
+REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
+NODES = 400  # of the Gauss–Legendre rule in |x0|
+MOST_ATOMS = 4096
+TRAJECTORY_SCHEMES = ("reflow", "ra", "anchored", "fresh")
+
+
+def network_variance(
+    scheme: str,
+    real_variance: Elementwise,
+    *,
+    dimension: int = 1,
+    real_fraction: Elementwise = 0.0,
+    ridge: Elementwise = 0.0,
+    initial_variance: Elementwise | None = None,
+    anchor_variance: Elementwise | None = None,
+    diffusion: Elementwise = 0.0,
+) -> Float[Array, "..."]:
+    """E|G(z)|²/d, z ~ N(0, I), F₁(|G(z)|) = F₀(|z|): the variance generated after one round from a Gaussian model.
+
+    F₀ and F₁ are the laws of |x0 + √τ e| and |x1 + √τ e|: mixtures of scaled χ_d with weights 1−α and α, the variances
+    being 1 + τ and q + τ (q of the scheme's real pairs), and g² + τ and λ0 + τ.
+
+    Args:
+        scheme: "reflow", "ra", "anchored", "oras" or "fresh", see `couplings`.
+        real_variance: λ0 > 0, of the real data N(0, λ0 I).
+        dimension: d ≥ 1.
+        real_fraction, ridge, initial_variance, anchor_variance, diffusion: see `scheme_trajectory`.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+    setting = make_setting(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    if scheme == "reflow":
+        setting = setting._replace(fraction=jnp.zeros_like(setting.fraction))
+    real_noise, _ = real_pair(scheme, setting)
+    return _one_round(setting, real_noise, check.integer("dimension", dimension, 1))
+
+
+def network_trajectory(
+    scheme: str,
+    real_variance: Elementwise,
+    rounds: int,
+    *,
+    ridge: Elementwise,
+    real_fraction: Elementwise = 0.0,
+    initial_variance: Elementwise | None = None,
+    anchor_variance: Elementwise | None = None,
+) -> Float[Array, "rounds_and_start ..."]:
+    """E G_j(z)² of rounds 0 … J in d = 1, G_{j+1} = F₁⁻¹ ∘ F₀, where F₀ and F₁ are made by G_j itself, Gaussian or not.
+
+    F₀ and F₁ are the distribution functions of x0 + √τ e and x1 + √τ e over the round's pairs; the law of G_j(z), and
+    of G_j⁻¹(x1) for "ra", is held as atoms, so the ridge must blur them: τ > 0. The first model and the anchor are
+    linear.
+
+    Args:
+        scheme: "reflow", "ra", "anchored" or "fresh"; the reverse SDE of a non-Gaussian model has no such form.
+        real_variance: λ0 > 0.
+        rounds: J ≥ 0.
+        ridge: τ > 0.
+        real_fraction: α in [0, 1].
+        initial_variance: g² > 0 of the first model; None is λ0.
+        anchor_variance: g₁² > 0 of the model that inverts in "anchored"; None is the initial variance.
+
+    Returns:
+        The variance generated at rounds 0 … J, (J + 1, …), the round axis first.
+
+    Raises:
+        ValueError: an argument outside its range; a ridge too small beside the variances, for which the law is close.
+    """
+    check.one_of("scheme", scheme, TRAJECTORY_SCHEMES)
+    rounds = check.integer("rounds", rounds, 0)
+    ridge = check.positive("ridge", ridge)
+    setting = make_setting(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, 0.0)
+    if scheme == "reflow":
+        setting = setting._replace(fraction=jnp.zeros_like(setting.fraction))
+    widths = jnp.sqrt(jnp.stack([setting.real, setting.current, jnp.ones_like(setting.real)]))
+    # Atoms are spaced by at most .7 √τ, where the rule of equal spacings has an error of e^(−2π²/.49).
+    spread = jnp.max(widths, axis=0) / jnp.min(widths, axis=0) / jnp.sqrt(setting.ridge)
+    atoms = max(64, int(np.ceil(REACH * float(jnp.max(spread)) / 0.7)))
+    if atoms > MOST_ATOMS:
+        raise ValueError(f"ridge must not be so small beside the variances: {atoms} atoms, of {MOST_ATOMS} at most")
+    flat = jax.tree.map(jnp.ravel, setting)
+    result = jax.lax.map(partial(_rounds, scheme, rounds, atoms), flat)
+    return jnp.moveaxis(result, 0, 1).reshape(rounds + 1, *setting.real.shape)
+
+
+@partial(jax.jit, static_argnames="dimension")
+def _one_round(setting, real_noise, dimension):
+    fraction, ridge = setting.fraction, setting.ridge
+    starts, ends = (1 + ridge, real_noise + ridge), (setting.current + ridge, setting.real + ridge)
+    half = dimension / 2
+
+    def beyond(square, variances):
+        tails = [jax.scipy.special.gammaincc(half, square / variance / 2) for variance in variances]
+        return (1 - fraction) * tails[0] + fraction * tails[1]
+
+    def stretched(square):
+        """ln |G|² where |z|² is `square`."""
+        goal = beyond(square, starts)
+        low = jnp.log(square * jnp.minimum(*ends) / jnp.maximum(*starts))
+        high = jnp.log(square * jnp.maximum(*ends) / jnp.minimum(*starts))
+
+        def halve(_, bracket):
+            low, high = bracket
+            middle = (low + high) / 2
+            short = beyond(jnp.exp(middle), ends) > goal
+            return jnp.where(short, middle, low), jnp.where(short, high, middle)
+
+        low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
+        return (low + high) / 2
+
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    bottom, top = max(0.0, dimension**0.5 - REACH), dimension**0.5 + REACH
+    radius = jnp.asarray(bottom + (nodes + 1) * (top - bottom) / 2)
+    log_density = (dimension - 1) * jnp.log(radius) - radius**2 / 2 - (half - 1) * np.log(2) - jax.lax.lgamma(half)
+    mass = jnp.asarray(weights) * (top - bottom) / 2 * jnp.exp(log_density)
+    squares = jnp.exp(jax.lax.map(stretched, radius**2))
+    return jnp.tensordot(mass, squares, axes=1) / dimension
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _rounds(scheme, rounds, atoms, setting):
+    """The trajectory of one direction. Laws are symmetric: a node z > 0 stands for −z also."""
+    real, fraction, ridge, initial, anchor, _ = setting
+    z = (jnp.arange(atoms, dtype=jnp.float64) + 0.5) * (REACH / atoms)
+    mass = jnp.exp(-(z**2) / 2)
+    mass = mass / jnp.sum(mass)
+    sources = jnp.sqrt(real) * z  # real x1
+
+    def gaussian(x, variance):
+        return jax.scipy.special.erfc(x / jnp.sqrt(2 * variance)) / 2
+
+    def blurred(x, places):
+        return jnp.sum(mass * (gaussian(x - places, ridge) + gaussian(x + places, ridge))) / 2
+
+    def matched(points, beyond_here, beyond_there):
+        """The points with the same tail probability there; both laws lie well within the upper end of the bracket."""
+        goal = jax.lax.map(beyond_here, points)
+        variances = jnp.stack([real, initial, jnp.ones_like(real)])
+        most = 20 * REACH * jnp.max(variances) / jnp.min(variances)
+
+        def halve(_, bracket):
+            low, high = bracket
+            middle = (low + high) / 2
+            short = jax.lax.map(beyond_there, middle) > goal
+            return jnp.where(short, middle, low), jnp.where(short, high, middle)
+
+        low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.zeros_like(points), jnp.full_like(points, most)))
+        return (low + high) / 2
+
+    def one_round(state, _):
+        generated, inverted = state
+
+        def beyond_noise(x):
+            if scheme == "ra":
+                tail = blurred(x, inverted)
+            else:
+                tail = gaussian(x, (real / anchor if scheme == "anchored" else 1.0) + ridge)
+            return (1 - fraction) * gaussian(x, 1 + ridge) + fraction * tail
+
+        def beyond_data(x):
+            return (1 - fraction) * blurred(x, generated) + fraction * gaussian(x, real + ridge)
+
+        following = matched(z, beyond_noise, beyond_data)
+        inverse = matched(sources, beyond_data, beyond_noise) if scheme == "ra" else inverted
+        return (following, inverse), jnp.sum(mass * following**2)
+
+    _, later = jax.lax.scan(one_round, (jnp.sqrt(initial) * z, sources / jnp.sqrt(initial)), length=rounds)
+    return jnp.concatenate([initial[None], later])

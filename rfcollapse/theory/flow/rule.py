@@ -1,0 +1,53 @@
+"""The rule of thumb: how much real data holds which level, for any self-training whose rate of decay is known. Ours.
+
+A round that multiplies the variance by e^(−r), trained on a mixture with a fraction α of real data, has the fixed point
+λ* = e^(−r)((1−α)λ* + αλ0). The rule is exact with r taken *at that fixed point*. A rate measured at λ0 instead is good
+for gentle flows and can be far off, and unsafe, elsewhere: use the mechanism's own law where it is known.
+"""
+
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
+
+from ... import check
+
+ROUNDING = 1e-12  # by which a required fraction may exceed 1 and still count as 1
+
+
+def retention_rule(rate: Real[ArrayLike, "*#shape"], real_fraction: Real[ArrayLike, "*#shape"]) -> Float[Array, "..."]:
+    """R = λ*/λ0 = α/(α + e^r − 1), the retained part of the variance; 1 where nothing decays (r = 0).
+
+    Args:
+        rate: r ≥ 0, the log-variance lost in a round, at the retained level.
+        real_fraction: α in [0, 1].
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+    rate, real_fraction = check.nonnegative("rate", rate), check.fraction("real_fraction", real_fraction)
+    check.broadcastable(rate=rate, real_fraction=real_fraction)
+    rate, real_fraction = jnp.broadcast_arrays(rate, real_fraction)
+    return jnp.where(rate > 0, real_fraction / (real_fraction + jnp.expm1(jnp.where(rate > 0, rate, 1.0))), 1.0)
+
+
+def required_fraction_for_rate(
+    rate: Real[ArrayLike, "*#shape"], retention: Real[ArrayLike, "*#shape"]
+) -> Float[Array, "..."]:
+    """α = (e^r − 1) R/(1 − R), the real fraction that retains R of the variance.
+
+    Args:
+        rate: r ≥ 0, the log-variance lost in a round, at the level to be kept.
+        retention: R = λ*/λ0 in [0, 1].
+
+    Returns:
+        α in [0, 1]; inf where even α = 1 does not do, R > e^(−r): the model itself loses more in its one round.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+    rate, retention = check.nonnegative("rate", rate), check.fraction("retention", retention)
+    check.broadcastable(rate=rate, retention=retention)
+    rate, retention = jnp.broadcast_arrays(rate, retention)
+    loss = jnp.where(retention < 1, 1 - retention, jnp.finfo(jnp.float64).tiny)
+    fraction = jnp.expm1(rate) * retention / loss
+    return jnp.where(fraction > 1 + ROUNDING, jnp.inf, jnp.minimum(fraction, 1.0))

@@ -1,0 +1,375 @@
+"""Monitor: its intervals, false alarms, delays and advice on pipelines whose truth is known; its state; bad files."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from rfcollapse.__main__ import main
+from rfcollapse.advice import mechanisms, monitor, samples
+from rfcollapse.measure.coverage import coverage
+from rfcollapse.theory import resampling
+
+SCALES = np.array([9.0, 4.0, 1.0])
+LOOK = monitor.FALSE_ALARM / monitor.HORIZON / 3
+
+
+def gaussian(generator, n, variances):
+    return samples.open_samples(generator.standard_normal((n, len(variances))) * np.sqrt(variances) + 3)
+
+
+def series(generator, rounds, runs, kind, scatter, error, rate=0.0):
+    """Logs of variances: drift, scatter of three kinds, sampling error."""
+    shock = scatter * generator.standard_normal((rounds, runs))
+    if kind == "handed on":
+        shock = np.cumsum(shock, axis=0)
+    elif kind == "half forgotten":
+        for j in range(1, rounds):
+            shock[j] += 0.5 * shock[j - 1]
+    return shock - rate * np.arange(rounds)[:, None] + error * generator.standard_normal((rounds, runs))
+
+
+# ------------------------------------------------------------------------------------------------ intervals
+
+
+@pytest.mark.parametrize("kind", ["handed on", "half forgotten", "each its own"])
+@pytest.mark.parametrize("scatter", [0.0, 0.02, 0.05, 0.2])
+def test_intervals_of_the_rate_cover_it(kind, scatter):
+    logs = series(np.random.default_rng(0), 8, 3000, kind, scatter, 0.02, rate=0.05)
+    found, _ = monitor.rate_interval(logs, np.full(logs.shape, 0.02))
+    covered = np.mean((found.low <= 0.05) & (0.05 <= found.high))
+    assert covered > 0.95 - 3 * (0.95 * 0.05 / 3000) ** 0.5
+    if kind == "handed on" and scatter == 0.2:
+        assert covered < 0.97  # sampling hardly matters: Student's interval
+    assert abs(found.value.mean() - 0.05) < 4 * found.value.std() / 3000**0.5
+
+
+def test_interval_is_student_s_without_sampling_error():
+    changes = np.random.default_rng(1).standard_normal((6, 1))
+    logs = np.concatenate([np.zeros((1, 1)), np.cumsum(changes, axis=0)])
+    found, _ = monitor.rate_interval(logs, np.full(logs.shape, 1e-5))
+    error = changes.std(ddof=1) / 6**0.5
+    assert found.value[0] == pytest.approx(-changes.mean(), abs=0.01 * error)
+    assert found.high[0] - found.low[0] == pytest.approx(2 * 2.5706 * error, rel=0.02)
+
+
+def test_interval_against_brute_force():
+    """The same posterior from the levels, ln λ_j = a − rj + random walk + error, (a, r) flat, on a grid of its own."""
+    generator, error = np.random.default_rng(20), np.array([0.02, 0.05, 0.01, 0.02, 0.03, 0.02])
+    logs = np.cumsum(0.02 * generator.standard_normal(6)) - 0.1 * np.arange(6.0)
+    typical = np.sqrt((error**2).mean())
+    design = np.stack([np.ones(6), -np.arange(6.0)], axis=1)
+    rates, density = np.linspace(-1, 1, 4001), 0.0
+    longest = np.arcsinh(100 * (np.abs(np.diff(logs)).max() / typical + 1))
+    for tau in typical * np.sinh(longest * (np.arange(400) + 0.5) / 400):
+        walk = np.minimum.outer(np.arange(6), np.arange(6)) * tau**2
+        precision = np.linalg.inv(walk + np.diag(error**2))
+        information = np.linalg.inv(design.T @ precision @ design)
+        best = information @ design.T @ precision @ logs
+        rest = logs - design @ best
+        size = np.linalg.det(precision) * np.linalg.det(information)
+        normal = np.exp(-((rates - best[1]) ** 2) / (2 * information[1, 1])) / np.sqrt(information[1, 1])
+        density = (
+            density + tau / np.hypot(tau, 2 * typical) * np.sqrt(size) * np.exp(-rest @ precision @ rest / 2) * normal
+        )
+    below = np.cumsum(density) / density.sum()
+    found, doubt = monitor.rate_interval(logs[:, None], error[:, None])
+    assert found.low[0] == pytest.approx(np.interp(0.025, below, rates), abs=0.002)
+    assert found.high[0] == pytest.approx(np.interp(0.975, below, rates), abs=0.002)
+    assert doubt[0] == pytest.approx(np.interp(0, rates, below), abs=0.001)
+
+
+def test_intervals_cover_the_known_rate_of_refitting():
+    generator, n, runs = np.random.default_rng(2), 200, 2000
+    steps = np.log(generator.chisquare(n - 1, (8, runs)) / n)  # variance of n rows, handed on as the next model
+    found, _ = monitor.rate_interval(np.cumsum(steps, axis=0), np.full((8, runs), (2 / n) ** 0.5))
+    truth = -2 * float(resampling.typical_drift(n))
+    assert np.mean((found.low <= truth) & (truth <= found.high)) > 0.95
+
+
+def test_intervals_of_the_share_cover_it():
+    generator, n, reference, runs = np.random.default_rng(3), 60, 90, 4000
+    ratio = 0.8 * generator.chisquare(n, runs) / n / (generator.chisquare(reference, runs) / reference)
+    found = monitor.share_interval(ratio, n, reference)
+    assert np.mean((found.low <= 0.8) & (0.8 <= found.high)) == pytest.approx(0.95, abs=0.011)
+
+
+def test_measured_errors_are_those_of_repetition():
+    generator = np.random.default_rng(4)
+    state = monitor.start(samples.open_samples(generator.laplace(size=(4000, 3)) * np.sqrt(SCALES)))
+    rounds = []
+    for _ in range(200):
+        one = monitor.add(state, samples.open_samples(generator.laplace(size=(1000, 3)) * np.sqrt(SCALES)))
+        rounds.append(one.rounds[0])
+    errors = np.mean([np.sqrt(found.kurtosis / found.count) for found in rounds], axis=0)
+    spread = np.std([np.log(found.variances) for found in rounds], axis=0)
+    assert np.all(spread[:-1] > 1.3 * (2 / 1000) ** 0.5)  # Laplace: √(5/n), not √(2/n)
+    np.testing.assert_allclose(errors, spread, rtol=0.2)
+
+
+# -------------------------------------------------------------------------------------- alarms and their delay
+
+
+@pytest.mark.parametrize("kind", ["handed on", "half forgotten", "each its own"])
+def test_false_alarms_of_the_trend(kind):
+    logs = series(np.random.default_rng(5), 60, 400, kind, 0.01, 0.01)
+    alarmed = np.zeros(400, dtype=bool)
+    for j in range(5, 61, 5):
+        seen = logs[max(j - monitor.TREND_WINDOW, 0) : j]
+        alarmed |= monitor.rate_interval(seen, np.full(seen.shape, 0.01))[1] < LOOK / 2
+    assert alarmed.mean() < 0.01  # of 60 rounds at 8.3e-5 each, at most .5 % by the union bound
+
+
+def test_false_alarms_of_whole_verdicts():
+    """At the border, every direction keeping just R, after 20 rounds of fabricated moments."""
+    generator, alarms = np.random.default_rng(6), 0
+    for _ in range(100):
+        n, reference, retain = 300, 500, 0.9
+        state = _fabricated(generator.chisquare(reference, 4) / reference, reference)
+        for _ in range(20):
+            variances = retain * generator.chisquare(n, 4) / n
+            found = monitor.Round("", n, variances, np.full(4, 2.0), 0.95, 0.01, 0.97)
+            state = state._replace(rounds=(*state.rounds, found))
+        alarms += bool(monitor.judge(state, retain=retain).alarms)
+    assert alarms <= 1  # judged once a run: .0005
+
+
+def test_false_alarms_of_the_level_at_its_border():
+    generator, n, reference, looks = np.random.default_rng(7), 100, 200, 400_000
+    ratio = 0.9 * generator.chisquare(n, looks) / n / (generator.chisquare(reference, looks) / reference)
+    state = _fabricated(np.ones(2), reference)
+    found = monitor.Round("", n, np.ones(2), np.full(2, 2.0), 0.95, 0.01, 0.97)
+    worst = np.sort(ratio)[int(looks * LOOK / 2)]  # the share below which that many fall
+    for factor, expected in ((0.985, True), (1.015, False)):
+        there = found._replace(variances=np.array([worst * factor, 1.0]))
+        assert bool(monitor.judge(state._replace(rounds=(there,)), retain=0.9).alarms) == expected
+
+
+def test_coverage_is_that_of_measure_and_its_error_is_not_too_small():
+    generator = np.random.default_rng(8)
+    state = monitor.start(gaussian(generator, 400, SCALES))
+    rounds = []
+    for _ in range(150):
+        rows = generator.standard_normal((150, 3)) * np.sqrt(SCALES) + 3
+        rounds.append(monitor.add(state, samples.open_samples(rows)).rounds[0])
+    along = (rows - state.reference.mean) @ state.reference.directions
+    assert rounds[-1].coverage == float(coverage(state.reference.points, along).coverage)
+    values = np.array([found.coverage for found in rounds])
+    error = np.mean([found.coverage_error for found in rounds])
+    assert values.std() < 1.1 * error < 2 * values.std()
+    assert abs(values.mean() - rounds[0].coverage_expected) < 0.05  # one reference, so not exactly
+
+
+def test_lost_modes_at_the_same_covariance_are_seen():
+    generator = np.random.default_rng(9)
+
+    def ring(n, modes):
+        angle = np.pi / 4 * generator.choice(modes, n)
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.05 * generator.standard_normal((n, 2))
+
+    state = monitor.start(samples.open_samples(ring(4000, np.arange(8))))
+    for _ in range(4):
+        state = monitor.add(state, samples.open_samples(ring(2000, np.arange(8))))
+        assert not monitor.judge(state).alarms
+    state = monitor.add(state, samples.open_samples(ring(2000, np.array([0, 2, 4, 6]))))
+    (alarm,) = monitor.judge(state).alarms
+    assert alarm.startswith("coverage")
+
+
+@pytest.mark.parametrize("rate, latest", [(0.2, 2), (0.05, 5), pytest.param(0.01, 20, marks=pytest.mark.slow)])
+def test_delay_to_the_alarm(rate, latest):
+    """In 95 % of runs by the round at which 1 − R and five standard errors are lost, or the trend is seen."""
+    delays = []
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        state = monitor.start(gaussian(generator, 20_000, SCALES))
+        for j in range(1, latest + 1):
+            state = monitor.add(state, gaussian(generator, 10_000, SCALES * np.exp(-rate * j)))
+            if monitor.judge(state).alarms:
+                break
+        delays.append(j if monitor.judge(state).alarms else np.inf)
+    assert np.mean(np.array(delays) <= latest) >= 0.9
+    assert min(delays) > 0.05 / rate  # no sooner than half of it is lost
+
+
+# ---------------------------------------------------------------------------------------------------- advice
+
+
+def test_advice_by_the_law_restores_what_is_wanted():
+    generator, mechanism = np.random.default_rng(10), mechanisms.flow(30)
+    state, share = _pipeline(generator, mechanism, lambda verdict: 0.0, 5)
+    assert share < 0.9
+    fraction = monitor.judge(state, mechanism=mechanism).fraction
+    _, share = _pipeline(generator, mechanism, lambda verdict: fraction, 80)
+    assert share == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "mechanism", [mechanisms.flow(60), mechanisms.dae(0.3), mechanisms.rate(0.03)], ids=lambda one: one.name
+)
+def test_advice_by_the_rule_measured_again_keeps_what_is_wanted(mechanism):
+    generator = np.random.default_rng(11)
+    _, share = _pipeline(generator, mechanism, lambda verdict: verdict.fraction, 60)
+    assert 0.89 < share < 0.97  # the upper end of the rate: rather too much than too little
+
+
+def test_advice_knows_of_the_real_data_in_use():
+    """At rest nothing falls, and yet the α in use is what it takes."""
+    generator, mechanism = np.random.default_rng(21), mechanisms.rate(0.05)
+    state = monitor.start(gaussian(generator, 200_000, SCALES))
+    kept = np.asarray(mechanisms.retained(mechanism, SCALES, 0.45))
+    for _ in range(8):
+        state = monitor.add(state, gaussian(generator, 100_000, kept))
+    needed = np.expm1(0.05) * 0.9 / 0.1
+    assert needed - 0.01 < monitor.judge(state, real_fraction=0.45).fraction < 1.3 * needed
+    assert monitor.judge(state).fraction < 0.3 * needed
+
+
+def test_rounds_left():
+    generator = np.random.default_rng(12)
+    state = monitor.start(gaussian(generator, 400_000, SCALES))
+    for j in range(8):
+        state = monitor.add(state, gaussian(generator, 200_000, SCALES * np.exp(-0.02 * j)))
+    left = monitor.judge(state, retain=0.5).rounds_left
+    truth = (np.log(2) - 0.14) / 0.02
+    assert left.low < truth < left.high and left.value == pytest.approx(truth, rel=0.1)
+    assert np.isinf(monitor.judge(state._replace(rounds=state.rounds[:1] * 5), retain=0.5).rounds_left.high)
+
+
+def _pipeline(generator, mechanism, policy, rounds):
+    """A mechanism run by a policy that sees 20,000 rows a round; the state and the share of the total in the end."""
+    real = np.array([4.0, 2.0, 1.0])
+    state = monitor.start(gaussian(generator, 40_000, real))
+    variance, fraction = real, 0.0
+    for j in range(rounds):
+        variance = np.asarray(mechanism.one_round(variance, fraction, real))
+        state = monitor.add(state, gaussian(generator, 20_000, variance))
+        if j % monitor.WINDOW == monitor.WINDOW - 1:  # a rate is measured at one fraction
+            verdict = monitor.judge(state, real_fraction=float(fraction))
+            fraction = min(policy(verdict), 1.0)
+        elif j == 0:
+            fraction = min(policy(monitor.judge(state)) or 0.0, 1.0)
+    return state, variance.sum() / real.sum()
+
+
+def _fabricated(variances, count):
+    k = len(variances) - 1
+    reference = monitor.Reference(
+        "",
+        np.zeros(k),
+        np.eye(k),
+        np.full(k + 1, float(count)),
+        variances,
+        np.full(k + 1, 2.0),
+        np.zeros((9, k)),
+        np.ones(9),
+    )
+    return monitor.State(reference, ())
+
+
+# ------------------------------------------------------------------------------------------ state and files
+
+
+def test_state_goes_on_where_it_was(tmp_path, capsys):
+    generator = np.random.default_rng(13)
+    np.save(tmp_path / "real.npy", generator.standard_normal((500, 3)))
+    names = []
+    for j in range(5):
+        names.append(str(tmp_path / f"{j}.npy"))
+        np.save(names[-1], generator.standard_normal((300, 3)) * np.exp(-0.25 * j))
+    base = ["--reference", str(tmp_path / "real.npy"), "--json"]
+    assert main(["monitor", *names, *base]) == 2
+    at_once = json.loads(capsys.readouterr().out)
+    kept = ["--state", str(tmp_path / "state.json")]
+    codes = [main(["monitor", name, *base, *kept]) for name in names]
+    parts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert codes[0] == 0 and codes[-1] == 2
+    assert [part["rounds"][0] for part in parts] == at_once["rounds"]
+    assert [path.name for path in tmp_path.glob("state*")] == ["state.json"]
+    state = monitor.load(tmp_path / "state.json")
+    assert len(state.rounds) == 5 and state.reference.directions.shape == (3, 3)
+
+
+def test_a_state_that_is_none(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.random.default_rng(14).standard_normal((50, 2)))
+    for content, words in (("{", "not a monitor's state"), ('{"version": 99}', "version 99"), ("[]", "not a monitor")):
+        (tmp_path / "state.json").write_text(content)
+        assert main(["monitor", str(tmp_path / "x.npy"), "--state", str(tmp_path / "state.json")]) == 1
+        error = capsys.readouterr().err
+        assert words in error and error.count("\n") == 1
+
+
+def test_bad_rounds_are_one_line(tmp_path, capsys):
+    generator = np.random.default_rng(15)
+    np.save(tmp_path / "real.npy", generator.standard_normal((100, 3)))
+    np.save(tmp_path / "wide.npy", generator.standard_normal((100, 4)))
+    np.save(tmp_path / "few.npy", generator.standard_normal((5, 3)))
+    np.save(tmp_path / "alike.npy", np.ones((100, 3)))
+    cases = [
+        (["wide.npy", "--reference", "real.npy"], "4 columns, the reference has 3"),
+        (["few.npy", "--reference", "real.npy"], "too few rows"),
+        (["real.npy", "--reference", "alike.npy"], "no column varies"),
+        (["real.npy"], "--reference REAL is needed"),
+        (["real.npy", "--reference", "none.npy"], "no such file"),
+        (["real.npy", "--reference", "real.npy", "--retain", "7"], "retain must lie"),
+    ]
+    for arguments, words in cases:
+        arguments = [str(tmp_path / x) if x.endswith(".npy") else x for x in arguments]
+        assert main(["monitor", *arguments]) == 1
+        error = capsys.readouterr().err
+        assert words in error and error.count("\n") == 1
+
+
+def test_the_reference_s_total_is_that_of_all_its_rows():
+    rows = np.random.default_rng(22).standard_normal((10_001, 3)) * SCALES
+    known = monitor.start(samples.open_samples(rows)).reference
+    assert known.variances[-1] == pytest.approx(rows.var(axis=0).sum(), rel=1e-3)
+    assert list(known.counts) == [5000] * (len(known.counts) - 1) + [10_001]
+    along = (rows[1::2] - known.mean) @ known.directions
+    np.testing.assert_allclose(known.variances[:-1], along[:5000].var(axis=0), rtol=1e-9)
+
+
+def test_a_shift_of_the_mean_changes_no_moment():
+    generator = np.random.default_rng(19)
+    rows = generator.laplace(size=(1000, 3)) * SCALES
+    state = monitor.start(samples.open_samples(rows))
+    state = monitor.add(monitor.add(state, samples.open_samples(rows)), samples.open_samples(rows + 20.0))
+    here, there = state.rounds
+    np.testing.assert_allclose(there.variances, here.variances, rtol=1e-9)
+    np.testing.assert_allclose(there.kurtosis[:-1], here.kurtosis[:-1], rtol=1e-6)
+    along = (rows - state.reference.mean) @ state.reference.directions
+    fourth = ((along - along.mean(axis=0)) ** 4).mean(axis=0)
+    np.testing.assert_allclose(here.kurtosis[:-1], fourth / along.var(axis=0) ** 2 - 1, rtol=1e-9)
+
+
+def test_a_collapsed_round_is_an_alarm_not_an_error():
+    state = monitor.start(gaussian(np.random.default_rng(16), 500, SCALES))
+    for _ in range(4):
+        state = monitor.add(state, samples.open_samples(np.ones((100, 3))))
+    verdict = monitor.judge(state)
+    assert any(alarm.startswith("level: the total") for alarm in verdict.alarms)
+
+
+def test_a_column_without_variance_in_the_reference_is_left_out():
+    rows = np.random.default_rng(17).standard_normal((500, 3)) * [2, 1, 0]
+    state = monitor.start(samples.open_samples(rows))
+    assert state.reference.directions.shape == (3, 2)
+    assert not monitor.judge(monitor.add(state, samples.open_samples(rows))).alarms
+
+
+def test_text_names_what_to_do(tmp_path, capsys):
+    generator = np.random.default_rng(18)
+    np.savetxt(tmp_path / "real.csv", generator.standard_normal((500, 2)), delimiter=",")
+    for j in range(3):
+        np.savetxt(tmp_path / f"{j}.csv", generator.standard_normal((400, 2)), delimiter=",")
+    names = [str(tmp_path / f"{j}.csv") for j in range(3)]
+    assert main(["monitor", *names, "--reference", str(tmp_path / "real.csv"), "--rate", "0.05"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.rstrip().endswith("healthy") and "by the law of rate" in printed and "decay per round" in printed
+
+
+def test_jax_arrays_are_samples_too():
+    rows = jax.random.normal(jax.random.key(0), (100, 2))
+    state = monitor.add(monitor.start(samples.open_samples(rows)), samples.open_samples(rows))
+    assert not monitor.judge(state).alarms

@@ -1,0 +1,103 @@
+"""The book: every link leads somewhere, nothing comes from the network, and the texts name only claims that exist."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from rfcollapse.claims.registry import REGISTRY
+
+ROOT = Path(__file__).resolve().parents[2]
+LEDGER = {row["id"]: row["notebook"] for row in json.loads((ROOT / "figures" / "claims.json").read_text())}
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TEXTS = [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md")), *NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
+def test_texts_name_claims_of_the_registry(path):
+    said = path.read_text()
+    if path.suffix == ".ipynb":
+        said = "\n".join(
+            "".join(cell["source"]) for cell in json.loads(said)["cells"] if cell["cell_type"] == "markdown"
+        )
+    named = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", said))
+    assert named <= set(REGISTRY), named - set(REGISTRY)
+
+
+@pytest.mark.parametrize("path", [path for path in TEXTS if path.suffix == ".md"], ids=lambda path: path.stem)
+def test_links_of_the_texts_lead_somewhere(path):
+    for target in re.findall(r"\]\((?!http|#)([^)\s#]+)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+class Page(HTMLParser):
+    """The anchors, links, loaded files and pictures of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path, self.ids, self.links, self.loads, self.pictures = path, set(), [], [], 0
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.ids.update(filter(None, (values.get("id"), values.get("name"))))
+        self.pictures += tag == "img"
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+        elif values.get("src") or (tag == "link" and values.get("href")):
+            self.loads.append(values.get("src") or values["href"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("myst_nb", reason="the packages of the book are not installed; `make book` installs them")
+    out = tmp_path_factory.mktemp("book")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-c", "book", ".", str(out)]
+    built = subprocess.run(command, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return {path.relative_to(out).as_posix(): Page(path) for path in sorted(out.rglob("*.html"))}
+
+
+@pytest.mark.slow
+class TestSite:
+    def test_every_link_leads_somewhere(self, site):
+        broken = []
+        root = site["README.html"].path.parent
+        for name, page in site.items():
+            for link in page.links + page.loads:
+                parts = urlsplit(link)
+                if parts.scheme:
+                    continue
+                target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
+                inside = site.get(target.relative_to(root).as_posix())
+                if not target.is_file() or (inside and parts.fragment and unquote(parts.fragment) not in inside.ids):
+                    broken.append((name, link))
+        assert not broken
+
+    def test_loads_nothing_from_the_network(self, site):
+        assert not [(name, load) for name, page in site.items() for load in page.loads if urlsplit(load).netloc]
+        root = site["README.html"].path.parent
+        for style in root.rglob("*.css"):
+            assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", style.read_text()), style.name
+        assert (root / "_static/mathjax/tex-chtml.js").exists()
+
+    @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+    def test_shows_a_notebook_as_committed(self, site, path):
+        page = site[f"notebooks/{path.stem}.html"]
+        outputs = [o for cell in json.loads(path.read_text())["cells"] for o in cell.get("outputs", [])]
+        assert page.pictures == sum("image/png" in output.get("data", {}) for output in outputs)
+        assert 'class="math notranslate' in page.path.read_text()
+        assert any(link.startswith("../book/api_") and "#rfcollapse." in link for link in page.links)
+        claims = {id for id, notebook in LEDGER.items() if notebook == path.stem}
+        assert claims <= {link.partition("#")[2] for link in page.links if "claims.html#" in link}
+
+    def test_ledger_leads_to_the_notebooks(self, site):
+        page = site["figures/claims.html"]
+        assert set(LEDGER) <= page.ids
+        assert {f"../notebooks/{notebook}.html" for notebook in LEDGER.values()} <= set(page.links)

@@ -1,0 +1,110 @@
+"""What nbval cannot see: that outputs are there at all, that they are clean, and that the ledger is the notebooks'."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from rfcollapse.claims import ledger, reproduce
+from rfcollapse.claims.registry import REGISTRY
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LEDGER = {row.id: row for row in ledger.read(ROOT / "figures" / "claims.json")}
+
+assert NOTEBOOKS, "no notebooks found"
+
+
+def cells(path, kind):
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+
+
+def text(cell):
+    return "".join(cell["source"])
+
+
+def outputs(cell):
+    return "".join("".join(output.get("text", "")) for output in cell["outputs"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestNotebook:
+    def test_was_run_from_top_to_bottom_without_errors_or_warnings(self, path):
+        code = cells(path, "code")
+        assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+        for cell in code:
+            assert not [o for o in cell["outputs"] if o["output_type"] == "error" or o.get("name") == "stderr"]
+
+    def test_shows_every_verdict_it_records(self, path):
+        shown = re.findall(r"^([\w-]+): (confirmed|refuted|inconclusive|observed)", "\n".join(
+            outputs(cell) for cell in cells(path, "code")), re.MULTILINE)  # fmt: skip
+        expected = {id: claim.expected for id, claim in REGISTRY.items() if claim.notebook == path.stem}
+        assert dict(shown) == expected
+        assert {id: LEDGER[id].verdict for id in expected} == expected
+
+    def test_says_nothing_of_the_machine(self, path):
+        said = path.read_text()
+        assert not re.search(r"/(home|root|tmp|work|Users)/|0x[0-9a-f]{8}|site-packages", said)
+
+    def test_rhythm(self, path):
+        code = "\n".join(text(cell) for cell in cells(path, "code"))
+        words = len(re.findall(r"\w+", "\n".join(text(cell) for cell in cells(path, "markdown"))))
+        lines = [line for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]
+        assert len(lines) <= 220 and 400 <= words <= 2200
+        assert "Exercises" in text(cells(path, "markdown")[-1])
+        assert "enable_x64" in code or "rfcollapse" in code  # importing the package switches 64-bit on
+        for name in re.findall(r'figures\.save\(.+, "([^"]+)"\)', code):
+            assert (ROOT / "figures" / f"{name}.png").exists(), f"figure {name} is not committed"
+
+    def test_solutions_assert_something(self, path):
+        """They are run by `reproduce` and under nbval (notebooks/conftest.py), after the last cell."""
+        solutions = reproduce.solutions(nbformat.read(path, 4))
+        assert len(solutions) >= 3
+        assert all(any(isinstance(n, ast.Assert) for n in ast.walk(ast.parse(code))) for code in solutions)
+
+
+def test_a_false_solution_fails_under_nbval(tmp_path):
+    cell = nbformat.v4.new_code_cell("x = 2", execution_count=1)
+    exercises = "```python\nprint(x)\nassert x == {}\n```"
+    text = nbformat.v4.new_markdown_cell(exercises.format(2) + "\n" + exercises.format(3))
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell, text]), tmp_path / "small.ipynb")
+    shutil.copy(ROOT / "notebooks" / "conftest.py", tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        "--nbval",
+        "--nbval-current-env",
+        tmp_path,
+    ]
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    ended = re.findall(r"^(PASSED|FAILED) .*::(Cell|Solution) (\d)", said, re.MULTILINE)
+    assert ended == [("PASSED", "Cell", "0"), ("PASSED", "Solution", "1"), ("FAILED", "Solution", "2")], said
+
+
+def test_every_figure_belongs_to_a_notebook():
+    code = "\n".join(text(cell) for path in NOTEBOOKS for cell in cells(path, "code"))
+    saved = set(re.findall(r'figures\.save\(.+, "([^"]+)"\)', code))
+    assert {path.stem for path in (ROOT / "figures").glob("*.png")} == saved
+
+
+def test_committed_ledger_is_the_expected_one():
+    assert ledger.unexpected(list(LEDGER.values())) == []
+    assert (ROOT / "figures" / "claims.md").read_text() == ledger.table(list(LEDGER.values()))
+
+
+def test_readme_shows_the_ledger_and_links_to_what_exists():
+    readme = (ROOT / "README.md").read_text()
+    assert ledger.summary(list(LEDGER.values())) in readme
+    for target in re.findall(r"\]\((?!http|#)([^)\s]+)\)", readme):
+        assert (ROOT / target).exists(), target
+    assert all(alt for alt in re.findall(r"!\[([^\]]*)\]", readme)), "a figure without alt text"

@@ -1,0 +1,336 @@
+"""Long runs: killed, damaged, resumed, refused; and that what is recorded is what the settings say."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rfcollapse.__main__ import main
+from rfcollapse.learn import reflow
+from rfcollapse.learn.train import Training
+from rfcollapse.runs import command
+from rfcollapse.runs import folder as runfolder
+from rfcollapse.runs import run as experiment
+from rfcollapse.runs.run import Settings, read, run
+
+TINY = {"model": "linear", "seeds": 2, "samples": 64, "pairs": 64, "probes": 32, "steps": 3}
+TINY |= {"training_steps": 50, "chunk": 25, "batch": 8}
+BASE = Settings(data="two_moons", scheme="anchored", rounds=3, real_fraction=0.3, ridge=0.1, warm_start=True, **TINY)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    run(BASE, folder)
+    return folder
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "copy")
+
+
+def arguments(settings, folder, *more):
+    """The command line of these settings."""
+    words = ["reflow", "--out", str(folder), *more]
+    for name, value in vars(settings).items():
+        if value is not None and value is not False:
+            words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return words
+
+
+def assert_same(folder, other):
+    """Bit for bit, but for the seconds."""
+    one, two = read(folder), read(other)
+    assert one.config == two.config and one.metrics.keys() == two.metrics.keys()
+    for name in one.metrics.keys() - {"seconds"}:
+        np.testing.assert_array_equal(one.metrics[name], two.metrics[name])
+    files = sorted(path.name for path in folder.glob("*.eqx"))
+    assert files == sorted(path.name for path in other.glob("*.eqx")) and files
+    for name in files:
+        assert (folder / name).read_bytes().partition(b"\n")[2] == (other / name).read_bytes().partition(b"\n")[2]
+
+
+@pytest.mark.slow
+def test_every_setting_reaches_the_training(tmp_path):
+    changed = {"ridge": 0.2, "first_ridge": 0.1, "real_fraction": 0.4, "mixing": "offline", "pairs": 40, "steps": 2}
+    changed |= {"diffusion": 0.3}
+    changed |= {"method": "euler", "parametrisation": "denoiser", "warm_start": True, "probes": 20, "seeds": 2}
+    training = {"batch": 4, "learning_rate": 0.02, "average": 0.5, "chunk": 5}
+    settings = Settings(
+        data="gaussian:4,0.25", scheme="oras", rounds=1, seed=3, samples=30, model="mlp", width=5, training_steps=10,
+        precision="bfloat16", **changed, **training,
+    )  # fmt: skip
+    log = run(settings, tmp_path)
+    key_data, key_run, _ = jax.random.split(jax.random.key(3), 3)
+    samples = experiment.load(key_data, settings).train
+    theirs = reflow.run(
+        key_run, samples, scheme="oras", rounds=1, model="mlp", options={"width": 5},
+        training=Training(steps=10, compute_dtype="bfloat16", **training), **changed,
+    )  # fmt: skip
+    diagonal = np.diagonal(theirs.one_step_moment, axis1=2, axis2=3)
+    np.testing.assert_array_equal(log.metrics["eigenvalues"], theirs.eigenvalues)
+    np.testing.assert_array_equal(log.metrics["one_step_moment_diagonal"], diagonal)
+    np.testing.assert_array_equal(log.metrics["straightness"], theirs.straightness)
+    np.testing.assert_array_equal(log.metrics["loss"], theirs.loss[:, :, -1])
+    assert log.metrics["second_moment_diagonal"].shape == (2, 2, 2) and log.metrics["seconds"].shape == (2,)
+    np.testing.assert_allclose(np.swapaxes(samples, 1, 2) @ samples / 30, [np.diag([4, 0.25])] * 2, atol=1e-12)
+    known = log.config["settings"]
+    assert known["width"] == 5 and known["precision"] == "bfloat16" and known["training_steps"] == 10
+
+
+def test_distances_are_those_to_the_held_out_samples():
+    """A flow that stands still makes N(0, 1), which lies |s − 1| from N(0, s²)."""
+    settings = replace(BASE, probes=1000)
+    models = reflow.new_models(jax.random.key(0), 2, 2, "linear", "velocity")
+    still = jax.tree.map(jnp.zeros_like, models)
+    held = np.asarray(jax.random.normal(jax.random.key(1), (2, 1000, 2))) * np.array([1, 3])[:, None, None]
+    found = experiment._compared(jax.random.key(2), still, held, settings)
+    np.testing.assert_allclose(found["sliced_w2"], [0, 2], atol=0.2)
+    assert found["one_step_sliced_w2"] == found["sliced_w2"]
+    assert found["recall"][0] > 0.9 > 0.6 > found["recall"][1] and found["coverage"][0] > 0.9
+    broken = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), still)
+    found = experiment._compared(jax.random.key(2), broken, held, settings)
+    assert found["recall"][0] > 0.9 and found["recall"][1] is None and found["sliced_w2"][1] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_file_is_parted_and_mixtures_are_drawn_per_seed(tmp_path):
+    rows = np.arange(400.0).reshape(200, 2)
+    np.save(tmp_path / "rows.npy", rows)
+    settings = replace(BASE, data=str(tmp_path / "rows.npy"))
+    train, held, _ = experiment.load(jax.random.key(0), settings)
+    assert train.shape == (180, 2) and held.shape == (2, 20, 2)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, held[1]]), axis=0), rows)
+    np.save(tmp_path / "rows.npy", rows[:99])
+    train, held, _ = experiment.load(jax.random.key(0), settings)
+    assert train.shape == (99, 2) and held is None
+    train, held, _ = experiment.load(jax.random.key(0), BASE)
+    assert train.shape == (2, 64, 2) and held.shape == (2, 32, 2) and not np.any(np.isin(held, train))
+    assert np.all(train[0] != train[1])
+
+
+def idx(path, array):
+    path.write_bytes(np.array([0x0800 + array.ndim, *array.shape], ">u4").tobytes() + array.tobytes())
+
+
+def test_images_are_looked_at_and_resumed(tmp_path):
+    """Of MNIST's format, so that the folder, labels and pictures are tried as well; 8 × 8 pixels are enough."""
+    random = np.random.default_rng(0)
+    idx(tmp_path / "train-images-idx3-ubyte", random.integers(0, 256, (300, 8, 8), dtype=np.uint8))
+    idx(tmp_path / "train-labels-idx1-ubyte", random.integers(0, 3, 300, dtype=np.uint8))
+    settings = replace(BASE, data=f"mnist:{tmp_path}", rounds=2, probes=30)
+    log = run(settings, tmp_path / "whole")
+    shapes = {name: values.shape for name, values in log.metrics.items()}
+    assert shapes["variance_ratio"] == (2, 3, 64) and shapes["few_steps"] == (2, 3, 5)
+    for name in ("frechet_pca", "frechet_features", "recall", "reconstruction", "sliced_w2"):
+        assert shapes[name] == (2, 3) and np.all(np.isfinite(log.metrics[name]))
+    shown = [np.load(path) for path in sorted((tmp_path / "whole").glob("pictures-*.npy"))]
+    assert len(shown) == 3 and shown[0].shape == (8, 8, 8) and shown[0].dtype == np.uint8
+    shutil.copytree(tmp_path / "whole", tmp_path / "copy")
+    for path in (tmp_path / "copy").glob("*-002.*"):
+        path.unlink()
+    run(settings, tmp_path / "copy", resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "copy")
+    np.testing.assert_array_equal(np.load(tmp_path / "copy" / "pictures-002.npy"), shown[2])
+
+
+@pytest.mark.slow
+def test_a_unet_from_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    settings = replace(BASE, data="digits", model="unet", channels=8, rounds=1, seeds=1, precision="bfloat16")
+    settings = replace(settings, training_steps=4, chunk=2, steps=2, pairs=20)
+    assert main([*arguments(settings, tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["final"]["round"] == 1
+    assert np.all(np.isfinite(read(tmp_path).metrics["frechet_features"]))
+
+
+def test_resumed_after_a_lost_checkpoint(whole, copy):
+    (copy / "round-003.eqx").unlink()
+    run(BASE, copy, resume=True)
+    assert_same(whole, copy)
+    for path in copy.glob("round-00[123].eqx"):
+        path.unlink()
+    run(BASE, copy, resume=True)
+    assert_same(whole, copy)
+
+
+@pytest.mark.slow
+def test_resumed_after_being_killed(tmp_path):
+    killed, settings = tmp_path / "killed", replace(BASE, rounds=10**6)
+    program = f"from rfcollapse.runs.run import Settings, run; run({settings!r}, {str(killed)!r})"
+    with (tmp_path / "log").open("w") as log, subprocess.Popen([sys.executable, "-c", program], stderr=log) as process:
+        try:
+            while process.poll() is None:
+                time.sleep(0.01)
+                if (killed / "metrics.jsonl").exists() and len(runfolder.lines(killed)) > 2:
+                    break
+        finally:
+            process.kill()
+        assert process.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()
+    rounds = len(list(killed.glob("*.eqx")))
+    assert rounds - len(runfolder.lines(killed)) in (0, 1)
+    settings = replace(settings, rounds=rounds + 1)
+    run(settings, killed, resume=True)
+    run(settings, tmp_path / "whole")
+    assert_same(killed, tmp_path / "whole")
+    assert read(killed).metrics["round"].tolist() == list(range(rounds + 2))
+
+
+def test_more_rounds_are_added_and_fewer_refused(whole, copy):
+    log = run(replace(BASE, rounds=4), copy, resume=True)
+    assert log.config["settings"]["rounds"] == 4 and log.metrics["eigenvalues"].shape == (2, 5, 2)
+    np.testing.assert_array_equal(log.metrics["recall"][:, :4], read(whole).metrics["recall"])
+    with pytest.raises(ValueError, match="holds rounds 0 to 4 already; rounds must be 4 or more"):
+        run(BASE, copy, resume=True)
+
+
+def test_a_torn_line_is_not_read_and_mended(whole, copy):
+    text = (copy / "metrics.jsonl").read_text()
+    (copy / "metrics.jsonl").write_text(text[:-20])
+    (copy / "round-004.tmp").write_bytes(b"half")
+    assert read(copy).metrics["round"].tolist() == [0, 1, 2]
+    run(BASE, copy, resume=True)
+    assert (copy / "metrics.jsonl").read_text() == text
+    (copy / "metrics.jsonl").write_text("{1\n")
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is damaged .* resuming"):
+        read(copy)
+
+
+def test_an_existing_folder_is_refused(copy, tmp_path):
+    with pytest.raises(ValueError, match=r"is not empty: --resume .* --out"):
+        run(BASE, copy)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"no run to resume \(config.json is missing\)"):
+        run(BASE, tmp_path / "other", resume=True)
+    with pytest.raises(ValueError, match=r"another run: settings\.ridge was 0\.1, now 0\.2\. Resume"):
+        run(replace(BASE, ridge=0.2, rounds=7), copy, resume=True)
+    config = json.loads((copy / "config.json").read_text())
+    config["versions"]["jax"] = "0.1"
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"versions\.jax was 0\.1, now"):
+        run(BASE, copy, resume=True)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "header", "longer", "another round", "another shape", "foreign"])
+def test_a_damaged_checkpoint_is_named_with_the_remedy(copy, damage):
+    path = copy / "round-002.eqx"
+    good = path.read_bytes()
+    contents = {
+        "truncated": good[:-7],
+        "header": good[:20],
+        "longer": good + b"x",
+        "another round": (copy / "round-001.eqx").read_bytes(),
+        "another shape": good.replace(b"(2, 17, 2, 2)", b"(2, 34, 1, 2)"),
+        "foreign": b"\x93NUMPY\n\x00",
+    }
+    path.write_bytes(contents[damage])
+    with pytest.raises(
+        ValueError, match=r"round-002\.eqx is not a whole checkpoint .*delete it, and --resume .* round 2"
+    ):
+        run(BASE, copy, resume=True)
+
+
+def test_divergence_is_one_line_and_keeps_the_rounds_before(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main(arguments(replace(BASE, ridge=1e38), folder)) == 1
+    out, err = capsys.readouterr()
+    last = err.strip().splitlines()[-1]
+    assert out == "" and "rfcollapse reflow: training diverged in round 1, step 0, seed 0: loss" in last
+    assert last.endswith(f"; rounds 0 to 0 are kept in {folder}")
+    assert read(folder).metrics["round"].tolist() == [0]
+    assert main(arguments(replace(BASE, first_ridge=1e38), tmp_path / "other")) == 1
+    assert "there is no round before it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changed, words",
+    [
+        ({"data": "digit"}, "data must be digits, photos, photos32, eight_gaussians.*; got 'digit'"),
+        ({"data": "none.npy"}, "got 'none.npy'"),
+        ({"data": "gaussian:4,x"}, "data must be gaussian:VARIANCES, numbers ≥ 0"),
+        ({"data": "gaussian:4,-1"}, "data must be gaussian:VARIANCES, numbers ≥ 0"),
+        ({"data": "gaussian:1,1,1", "samples": 2}, "samples must be at least 3"),
+        ({"ridge": -1.0}, "ridge must be at least 0"),
+        ({"rounds": -1}, "rounds must be at least 0"),
+        ({"width": 4}, "width must be left out for the model 'linear'"),
+        ({"channels": 8}, "channels must be left out for the model 'linear'"),
+        ({"model": "unet"}, "model must not be 'unet' for data that are no images; got data 'two_moons'"),
+        ({"training_steps": 60}, "steps must be a multiple of chunk = 25"),
+    ],
+)
+def test_bad_settings_are_one_line(changed, words, tmp_path, capsys, monkeypatch, unchecked):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=words):
+        run(replace(BASE, **changed), tmp_path / "run")
+    assert (
+        main(arguments(replace(BASE, **changed), tmp_path / "run")) == 1
+    )  # a folder that is left empty is no obstacle
+    assert "rfcollapse reflow: " in capsys.readouterr().err.strip().splitlines()[-1]
+    with pytest.raises(ValueError, match="scheme must be one of"):
+        replace(BASE, scheme="rca")
+
+
+def test_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)  # what else runs in this process has one device
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in arguments(replace(BASE, rounds=1), "x") if word not in ("--out", "x")]
+    assert main([*words, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["folder"] == "runs/reflow-two_moons-anchored-0" and "2/2" in err
+    assert found["final"]["round"] == 1 and found["final"] == runfolder.lines(found["folder"])[-1]
+    assert found["config"]["settings"]["warm_start"] is True
+    assert main(words) == 1
+    assert "is not empty: --resume" in capsys.readouterr().err
+    assert main([*words, "--resume"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["round", "largest", "variance"] and lines[2].startswith("1 ") and "±" in lines[2]
+    assert lines[-1] == "written to runs/reflow-two_moons-anchored-0"
+
+
+def test_an_interrupt_says_how_to_resume(tmp_path, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reflow, "train", interrupted)
+    assert main(arguments(BASE, tmp_path)) == 130
+    assert (
+        capsys.readouterr().err.strip().splitlines()[-1].endswith("the same command with --resume goes on from there")
+    )
+
+
+def test_the_command_needs_neither_jupyter_nor_plots():
+    program = """
+import sys
+from rfcollapse.__main__ import main
+try:
+    main(["reflow", "--help"])
+except SystemExit:
+    print([name for name in ("matplotlib", "nbformat", "nbclient", "IPython", "sklearn") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "--real-fraction" in done.stdout and done.stdout.endswith("[]\n")
+
+
+def test_a_checkpoint_is_the_round(whole):
+    like = experiment._like(BASE, 2, {})
+    loaded = [one for _, one in (runfolder._load(path, like, i) for i, path in enumerate(sorted(whole.glob("*.eqx"))))]
+    key_data, key_run, _ = jax.random.split(jax.random.key(0), 3)
+    settings = {name: getattr(BASE, name) for name in experiment.PASSED_ON}
+    settings |= {"probes": BASE.probes, "training": BASE.training}
+    again = reflow.run(key_run, experiment.load(key_data, BASE).train, **settings)
+    for one, two in zip(jax.tree.leaves(reflow.gather(loaded)), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert one.dtype == two.dtype
+    assert eqx.tree_equal(loaded[1].models, again.models[1])
