@@ -1,4 +1,4 @@
-"""The pairs of noise and data that a round is trained on: `SCHEMES` is all there is to the difference between schemes.
+"""The pairs of noise and data that a round is trained on, by the kinds of noise that a scheme joins to its data.
 
 Every pool holds n own samples and then m real ones, whatever the scheme, so that all rounds of all schemes have the
 same shapes; those that a scheme does without have weight 0.
@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Float32, PRNGKeyArray
 
+from ..schemes import Scheme
 from . import devices, integrate
 
 MIXING = ("batch", "offline")
@@ -37,34 +38,6 @@ class Pairs(NamedTuple):
     data: Rows
     weight: Float[Array, "seeds pairs"]
     redrawn: Bool[Array, "seeds pairs"]
-
-
-class Scheme(NamedTuple):
-    """Which noise x0 belongs to which sample x1.
-
-    Attributes:
-        own: beside the current model's own samples: "kept", the noise that each was made from, or "redrawn".
-        real: beside real data: "inverted" by the current model, "anchored" (inverted once, by the first model),
-            "diffused" by the current model's reverse SDE, "scattered" by the same without its score, or "redrawn"; None
-            takes no real data.
-        refreshed: real data inverted again while training, by the model in training.
-    """
-
-    own: str
-    real: str | None
-    refreshed: bool = False
-
-
-SCHEMES = {
-    "reflow": Scheme("kept", None),
-    "ra": Scheme("kept", "inverted"),
-    "anchored": Scheme("kept", "anchored"),
-    "ora": Scheme("kept", "inverted", refreshed=True),
-    "oras": Scheme("kept", "diffused"),
-    "naive_oras": Scheme("kept", "scattered"),
-    "fresh": Scheme("kept", "redrawn"),
-    "self_consuming": Scheme("redrawn", "redrawn"),
-}
 
 
 class Sampler(NamedTuple):

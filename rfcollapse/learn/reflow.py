@@ -16,8 +16,9 @@ from jaxtyping import Float, PRNGKeyArray, Real
 
 from .. import check
 from ..measure.paths import straightness
+from ..schemes import SCHEMES
 from . import devices, integrate
-from .pairs import MIXING, SCHEMES, Sampler, Source, first_pairs, inverted, make_pairs, on_each_seed, on_host, refreshed
+from .pairs import MIXING, Sampler, Source, first_pairs, inverted, make_pairs, on_each_seed, on_host, refreshed
 from .train import Diverged, Training, train
 from .velocity import NETS, PARAMETRISATIONS
 

@@ -22,13 +22,14 @@ from tqdm import tqdm
 from .. import __version__, check, data
 from ..learn import devices, integrate, reflow
 from ..learn.classifier import train_classifier
-from ..learn.pairs import MIXING, SCHEMES, Sampler
+from ..learn.pairs import MIXING, Sampler
 from ..learn.train import Training
 from ..learn.velocity import NETS, PARAMETRISATIONS
 from ..measure.coverage import coverage
 from ..measure.distances import sliced_w2
 from ..measure.images import reference
 from ..output import plain
+from ..schemes import SCHEMES
 from . import folder as runfolder
 from . import looks as pictures
 from .folder import Log, read

@@ -11,7 +11,8 @@ from jaxtyping import Array
 
 from rfcollapse.learn import devices
 from rfcollapse.learn import pairs as pool
-from rfcollapse.learn.pairs import SCHEMES, Sampler, Source, first_pairs, inverted, make_pairs, refreshed
+from rfcollapse.learn.pairs import Sampler, Source, first_pairs, inverted, make_pairs, refreshed
+from rfcollapse.schemes import SCHEMES
 from rfcollapse.theory import flow
 
 SEEDS, REAL, OWN, ALPHA, DIFFUSION = 2, 3000, 5000, 0.3, 0.6

@@ -10,9 +10,9 @@ import pytest
 
 from rfcollapse.learn import reflow
 from rfcollapse.learn import train as loop
-from rfcollapse.learn.pairs import SCHEMES
 from rfcollapse.learn.reflow import Round, run
 from rfcollapse.learn.train import Diverged, Training
+from rfcollapse.schemes import SCHEMES
 from rfcollapse.theory import flow
 
 KEY = jax.random.key(0)

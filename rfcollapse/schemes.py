@@ -1,0 +1,39 @@
+"""The Reflow schemes, a row each: which noise a round joins to the model's own samples, and which to real data.
+
+This table is all there is to the difference between schemes. `theory.flow` predicts a row from its kinds of noise,
+`learn` makes pairs of these kinds, and what lists schemes (command line, figures, claims, the page) lists its rows; so
+a new mixture of known kinds needs a row here and nothing else.
+"""
+
+from typing import NamedTuple
+
+OWN_KINDS = ("kept", "redrawn")
+REAL_KINDS = ("inverted", "anchored", "diffused", "scattered", "redrawn")
+
+
+class Scheme(NamedTuple):
+    """Which noise x0 belongs to which sample x1."""
+
+    title: str
+    """As figures and claims call it."""
+    own: str
+    """Beside the model's own samples: "kept", the noise that each was made from, or "redrawn", always new."""
+    real: str | None
+    """Beside real data: "inverted" by the current model, "anchored" (inverted once, by the first model), "diffused" by
+    the current model's reverse SDE, "scattered" by the same without its score, or "redrawn"; None: no real data."""
+    refreshed: bool = False
+    """Real data inverted again while training, by the model in training ("inverted" only)."""
+
+
+SCHEMES = {
+    "reflow": Scheme("Reflow", "kept", None),
+    "ra": Scheme("RA Reflow", "kept", "inverted"),
+    "anchored": Scheme("anchored pairs", "kept", "anchored"),
+    "ora": Scheme("ORA", "kept", "inverted", refreshed=True),
+    "oras": Scheme("ORAS", "kept", "diffused"),
+    "naive_oras": Scheme("ORAS without the score", "kept", "scattered"),
+    "fresh": Scheme("fresh pairs", "kept", "redrawn"),
+    "self_consuming": Scheme("self-consuming", "redrawn", "redrawn"),
+}
+"""By name. RA, ORA and ORAS: Zhu et al., arXiv 2412.08175; self-consuming has no Reflow pairs at all, every round is
+trained like a first one."""
