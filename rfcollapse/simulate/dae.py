@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Key, Real
 
 from .. import check
-from ..theory.dae.recursion import SCHEDULES, SOURCES
+from ..schemes import SCHEDULES, SOURCES
 from . import direct, reduced
 from .batches import Process, Run
 

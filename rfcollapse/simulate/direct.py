@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from ..schemes import mixed
 from .batches import Process, Run, over_seeds
 
 BATCH_BYTES = 256 * 2**20  # samples of all seeds that are alive at once
@@ -52,7 +53,7 @@ def _own(keys, real, noise_std, resample_std, fractions, process):
     def one_round(latest, inputs):
         key, fraction = inputs
         moment = latest.T @ latest / process.samples
-        fitted, gain = _fit((1 - fraction) * moment + fraction * real_moment, noise_std, process.rank)
+        fitted, gain = _fit(mixed(moment, real_moment, fraction), noise_std, process.rank)
         noise = jax.random.normal(key, real.shape, jnp.float64)
         return (latest + resample_std * noise) @ fitted, (moment, gain, latest[: process.keep])
 
@@ -82,11 +83,12 @@ def _accumulate(keys, real, noise_std, resample_std, fractions, process):
     """All rounds kept in equal weights; new rows are drawn from them, or made from the latest round."""
     samples, dimension = real.shape
     slots = len(fractions)
+    real_moment = real.T @ real / samples
 
     def one_round(carry, inputs):
         history, moment = carry
         key, fraction, j = inputs
-        pool = (1 - fraction) * moment + fraction * (real.T @ real) / samples
+        pool = mixed(moment, real_moment, fraction)
         fitted, gain = _fit(pool, noise_std, process.rank)
         pick, mix, noisy = jax.random.split(key, 3)
         if process.resample_from == "pool":
@@ -102,5 +104,5 @@ def _accumulate(keys, real, noise_std, resample_std, fractions, process):
         # The last round's product has no slot; dropping it is what "drop" says.
         return (history.at[j + 1].set(generated, mode="drop"), longer), (moment, gain, seen)
 
-    start = jnp.zeros((slots, *real.shape)).at[0].set(real), real.T @ real / samples
+    start = jnp.zeros((slots, *real.shape)).at[0].set(real), real_moment
     return jax.lax.scan(one_round, start, (keys, fractions, jnp.arange(slots)))[1]

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt32
 
 from .. import check
-
-SCHEDULES = ("replace", "accumulate", "subsample")
+from ..schemes import REFIT_SCHEDULES
 
 
 def run(
@@ -54,7 +53,7 @@ def run(
         ValueError: an argument outside its range.
     """
     dimension = check.integer("dimension", dimension, 1)
-    check.one_of("schedule", schedule, SCHEDULES)
+    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     smallest = 2 if unbiased and not known_mean else 1
     if schedule == "subsample":
         smallest = max(smallest, dimension if known_mean else dimension + 1)

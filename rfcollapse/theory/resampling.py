@@ -17,8 +17,7 @@ from jaxtyping import Array, Float, Real
 from scipy import optimize, special
 
 from .. import check
-
-SCHEDULES = ("replace", "accumulate", "subsample")
+from ..schemes import REFIT_SCHEDULES
 
 
 def lyapunov_exponents(
@@ -206,7 +205,7 @@ def mean_variance(
     """
     n = check.integer("samples", samples, _smallest(known_mean, unbiased))
     rounds = check.integer("rounds", rounds, 0)
-    check.one_of("schedule", schedule, SCHEDULES)
+    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     m = jnp.arange(1, rounds + 1, dtype=jnp.float64)
     first = 0.0 if known_mean or unbiased else -1 / n
     later = jnp.maximum(m, 2.0)
@@ -242,7 +241,7 @@ def mean_variance_limit(
         ValueError: an argument outside its range.
     """
     n = _samples(samples, _smallest(False, unbiased))
-    check.one_of("schedule", schedule, SCHEDULES)
+    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     if schedule == "replace":
         return jnp.full_like(n, 1.0 if unbiased else 0.0)
     if schedule == "subsample" and unbiased:
@@ -276,7 +275,7 @@ def estimator_variance(rounds: int, *, schedule: str = "replace") -> Float[Array
         ValueError: an argument outside its range.
     """
     rounds = check.integer("rounds", rounds, 0)
-    check.one_of("schedule", schedule, SCHEDULES)
+    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     m = jnp.arange(1, rounds + 1, dtype=jnp.float64)
     if schedule == "replace":
         variance = m

@@ -11,9 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-
-SCHEDULES = ("replace", "accumulate")
-SOURCES = ("pool", "own")
+from ...schemes import SCHEDULES, SOURCES, mixed
 
 
 def next_variance(
@@ -59,7 +57,7 @@ def next_variance(
         real_fraction=real_fraction,
         real_variance=real_variance,
     )
-    pool = _mixed(variance, real_variance, real_fraction)
+    pool = mixed(variance, real_variance, real_fraction)
     source = pool if resample_from == "pool" else variance
     return _generated(pool, source, noise_std**2, resample_std**2)
 
@@ -152,10 +150,6 @@ def wiener_gain(variance, noise_variance):
     return jnp.where(total > 0, variance / jnp.where(total > 0, total, 1.0), 0.0)
 
 
-def _mixed(synthetic, real, real_fraction):
-    return (1 - real_fraction) * synthetic + real_fraction * real
-
-
 def _generated(pool, source, noise_variance, resample_variance):
     """w² (source + s²), w the gain fitted to the pool."""
     return wiener_gain(pool, noise_variance) ** 2 * (source + resample_variance)
@@ -165,7 +159,7 @@ def _generated(pool, source, noise_variance, resample_variance):
 def _trajectory(real, noise_variance, resample_variance, real_fraction, rounds, real_every, from_pool, accumulate):
     def one_round(carry, j):
         latest, training = carry
-        pool = _mixed(training, real, jnp.where(j % real_every == 0, real_fraction, 0.0))
+        pool = mixed(training, real, jnp.where(j % real_every == 0, real_fraction, 0.0))
         generated = _generated(pool, pool if from_pool else latest, noise_variance, resample_variance)
         # The mean of j+1 rounds becomes the mean of j+2, as an increment so that nothing cancels.
         training = training + (generated - training) / (j + 2) if accumulate else generated

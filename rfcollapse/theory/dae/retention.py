@@ -13,7 +13,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-from .recursion import SOURCES, next_variance
+from ...schemes import SOURCES
+from .recursion import next_variance
 
 BISECTIONS = 100  # halvings of a logarithmic bracket; the widest, 10¹² × 10⁹ of ratio, is at rounding after 60
 MOST_CYCLES = 100_000

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ... import check
+from ...schemes import mixed
 from .couplings import Elementwise, make_setting, real_pair
 
 BISECTIONS = 60
@@ -111,7 +112,7 @@ def _one_round(setting, real_noise, dimension):
 
     def beyond(square, variances):
         tails = [jax.scipy.special.gammaincc(half, square / variance / 2) for variance in variances]
-        return (1 - fraction) * tails[0] + fraction * tails[1]
+        return mixed(*tails, fraction)
 
     def stretched(square):
         """ln |G|² where |z|² is `square`."""
@@ -175,10 +176,10 @@ def _rounds(scheme, rounds, atoms, setting):
                 tail = blurred(x, inverted)
             else:
                 tail = gaussian(x, (real / anchor if scheme == "anchored" else 1.0) + ridge)
-            return (1 - fraction) * gaussian(x, 1 + ridge) + fraction * tail
+            return mixed(gaussian(x, 1 + ridge), tail, fraction)
 
         def beyond_data(x):
-            return (1 - fraction) * blurred(x, generated) + fraction * gaussian(x, real + ridge)
+            return mixed(blurred(x, generated), gaussian(x, real + ridge), fraction)
 
         following = matched(z, beyond_noise, beyond_data)
         inverse = matched(sources, beyond_data, beyond_noise) if scheme == "ra" else inverted

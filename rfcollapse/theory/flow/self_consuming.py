@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
+from ...schemes import mixed
 from .grid import Steps, time_grid
 from .sampler import METHODS, sampler_gain, sampler_loss
 
@@ -143,8 +144,7 @@ def heun_sink(steps: Steps) -> Float[Array, ""]:
 @partial(jax.jit, static_argnames=("rounds", "method"))
 def _trajectory(variance, real_fraction, grid, rounds, method):
     def one_round(current, _):
-        pool = (1 - real_fraction) * current + real_fraction * variance
-        following = sampler_gain(pool, grid, method) ** 2
+        following = sampler_gain(mixed(current, variance, real_fraction), grid, method) ** 2
         return following, following
 
     _, later = jax.lax.scan(one_round, variance, length=rounds)
