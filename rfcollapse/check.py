@@ -11,7 +11,11 @@ import operator
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Int, Real
 
+Steps = int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"]
+"""What `time_grid` takes."""
 SYMMETRY_TOLERANCE = 1e-8  # of the largest entry; covers covariances accumulated in float32
 INDEFINITE_TOLERANCE = 1e-8  # of the largest eigenvalue, likewise
 
@@ -95,6 +99,25 @@ def broadcastable(**arrays):
     except ValueError:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"these shapes do not combine elementwise: {listed}") from None
+
+
+def broadcast(**arrays):
+    """The arrays that are combined elementwise, all of their common shape."""
+    broadcastable(**arrays)
+    return jnp.broadcast_arrays(*arrays.values())
+
+
+def time_grid(name, value):
+    """Times from 0 to 1, as float64: i/N for a whole number of steps N ≥ 1, or the increasing times given."""
+    if np.ndim(value) == 0:
+        count = integer(name, value, 1)
+        return jnp.arange(count + 1, dtype=jnp.float64) / count
+    time = real(name, value)
+    if time.ndim != 1 or time.shape[0] < 2:
+        raise ValueError(f"{name} must be a whole number or a grid of at least two times; got shape {time.shape}")
+    if not isinstance(time, jax.core.Tracer) and not (time[0] == 0 and time[-1] == 1 and jnp.all(jnp.diff(time) > 0)):
+        raise ValueError(f"{name} must increase from 0 to 1; got {np.array2string(np.asarray(time), threshold=8)}")
+    return time
 
 
 def _bounded(name, value, within, words):

@@ -15,7 +15,6 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
 from .. import check
-from ..theory.flow.grid import Steps, time_grid
 from .batches import over_seeds
 from .factors import bartlett, descending, diagonal, principal, product
 
@@ -37,7 +36,7 @@ def run(
     covariance: Real[ArrayLike, "dim dim"],
     *,
     samples: int,
-    steps: Steps,
+    steps: check.Steps,
     rounds: int,
     seeds: int = 1,
     pairing: str = "redrawn",
@@ -65,7 +64,9 @@ def run(
     check.one_of("pairing", pairing, PAIRINGS)
     samples = check.integer("samples", samples, len(covariance) if pairing == "fixed" else 1)
     rounds, seeds = check.integer("rounds", rounds, 0), check.integer("seeds", seeds, 1)
-    return _simulate(jax.random.split(key, seeds), covariance, time_grid(steps).time, samples, rounds, pairing)
+    return _simulate(
+        jax.random.split(key, seeds), covariance, check.time_grid("steps", steps), samples, rounds, pairing
+    )
 
 
 @partial(jax.jit, static_argnames=("samples", "rounds", "pairing"))

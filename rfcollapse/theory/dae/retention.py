@@ -14,9 +14,10 @@ from jaxtyping import Array, Float, Real
 
 from ... import check
 from ...schemes import SOURCES
+from ..bisection import bisected
 from .recursion import next_variance
 
-BISECTIONS = 100  # halvings of a logarithmic bracket; the widest, 10¹² × 10⁹ of ratio, is at rounding after 60
+NEWTON_STEPS = 100
 MOST_CYCLES = 100_000
 
 
@@ -239,16 +240,8 @@ def _loss(v, rho):
 
 
 def _bisect(positive, low, high):
-    """The point where `positive` changes sign between low and high > 0, by halving the logarithm; rising sign."""
-
-    def halve(_, bracket):
-        low, high = bracket
-        middle = jnp.sqrt(low) * jnp.sqrt(high)
-        above = positive(middle)
-        return jnp.where(above, low, middle), jnp.where(above, middle, high)
-
-    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
-    return jnp.sqrt(low) * jnp.sqrt(high)
+    """The point between low and high > 0 beyond which `positive` is True."""
+    return jnp.exp(bisected(lambda log: ~positive(jnp.exp(log)), jnp.log(low), jnp.log(high)))
 
 
 @jax.jit
@@ -332,4 +325,4 @@ def _later_minimum(u0, rho):
     # Beyond √(2u0) + lowest·2 the cubic is positive: ρv² alone outweighs (2ρ−3)u0 v.
     start = jnp.where(exists, 2 * u0 + 1.0, 1.0)
     newton = lambda _, v: v - cubic(v) / slope(v)  # noqa: E731
-    return jnp.where(exists, jax.lax.fori_loop(0, BISECTIONS, newton, start), 0.0)
+    return jnp.where(exists, jax.lax.fori_loop(0, NEWTON_STEPS, newton, start), 0.0)

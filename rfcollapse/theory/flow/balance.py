@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-from .grid import Steps, time_grid
+from .grid import time_grid
 
 ROTATION_TOLERANCE = 1e-13  # of the integrated rotation, whose entries are at most 1
 SINGULAR = 1e-13  # of the variance that independent pairs would have in the same direction
@@ -87,7 +87,7 @@ def coupling_gain(
     cross_moment: Real[ArrayLike, "*#shape"],
     *,
     ridge: Real[ArrayLike, "*#shape"] = 0.0,
-    steps: Steps | None = None,
+    steps: check.Steps | None = None,
 ) -> Float[Array, "..."]:
     """g = √((Q1 + τ)/(Q0 + τ)) Π cos Δθ_i in one direction: the exact flow (no product), or N Euler steps. Ours.
 
@@ -136,10 +136,10 @@ def coupling_angle(
     Raises:
         ValueError: a negative moment or ridge.
     """
-    return angle(*_checked(noise_moment, data_moment, cross_moment, ridge))
+    return angle_of(*_checked(noise_moment, data_moment, cross_moment, ridge))
 
 
-def angle(noise, data, cross, ridge):
+def angle_of(noise, data, cross, ridge):
     """Θ, unchecked."""
     cross_product = (noise * data - cross**2) + ridge * (noise + data - 2 * cross)
     return jnp.arctan2(jnp.sqrt(jnp.maximum(cross_product, 0)), cross + ridge)
@@ -148,8 +148,7 @@ def angle(noise, data, cross, ridge):
 def _checked(noise_moment, data_moment, cross_moment, ridge):
     noise, data = check.nonnegative("noise_moment", noise_moment), check.nonnegative("data_moment", data_moment)
     cross, ridge = check.real("cross_moment", cross_moment), check.nonnegative("ridge", ridge)
-    check.broadcastable(noise_moment=noise, data_moment=data, cross_moment=cross, ridge=ridge)
-    return jnp.broadcast_arrays(noise, data, cross, ridge)
+    return check.broadcast(noise_moment=noise, data_moment=data, cross_moment=cross, ridge=ridge)
 
 
 @jax.jit

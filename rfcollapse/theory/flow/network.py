@@ -15,13 +15,13 @@ from jaxtyping import Array, Float
 
 from ... import check
 from ...schemes import mixed
-from .couplings import Elementwise, make_setting, real_pair
+from ..bisection import bisected
+from .couplings import Elementwise, direction, real_pairs, scheme_row
 
-BISECTIONS = 60
 REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
 NODES = 400  # of the Gauss–Legendre rule in |x0|
 MOST_ATOMS = 4096
-TRAJECTORY_SCHEMES = ("reflow", "ra", "anchored", "fresh")
+REFRESHED = "inverted, refreshed"
 
 
 def network_variance(
@@ -41,19 +41,14 @@ def network_variance(
     being 1 + τ and q + τ (q of the scheme's real pairs), and g² + τ and λ0 + τ.
 
     Args:
-        scheme: "reflow", "ra", "anchored", "oras" or "fresh", see `couplings`.
+        scheme: by name, see `couplings`; pairs that are refreshed have no such form.
         real_variance: λ0 > 0, of the real data N(0, λ0 I).
         dimension: d ≥ 1.
         real_fraction, ridge, initial_variance, anchor_variance, diffusion: see `scheme_trajectory`.
-
-    Raises:
-        ValueError: an argument outside its range.
     """
-    setting = make_setting(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    if scheme == "reflow":
-        setting = setting._replace(fraction=jnp.zeros_like(setting.fraction))
-    real_noise, _ = real_pair(scheme, setting)
-    return _one_round(setting, real_noise, check.integer("dimension", dimension, 1))
+    row = scheme_row(scheme, without=(REFRESHED,))
+    start = direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    return _one_round(start, real_pairs(row, start).noise_moment, check.integer("dimension", dimension, 1))
 
 
 def network_trajectory(
@@ -69,11 +64,11 @@ def network_trajectory(
     """E G_j(z)² of rounds 0 … J in d = 1, G_{j+1} = F₁⁻¹ ∘ F₀, where F₀ and F₁ are made by G_j itself, Gaussian or not.
 
     F₀ and F₁ are the distribution functions of x0 + √τ e and x1 + √τ e over the round's pairs; the law of G_j(z), and
-    of G_j⁻¹(x1) for "ra", is held as atoms, so the ridge must blur them: τ > 0. The first model and the anchor are
-    linear.
+    of G_j⁻¹(x1) where real data are inverted, is held as atoms, so the ridge must blur them: τ > 0. The first model and
+    the anchor are linear.
 
     Args:
-        scheme: "reflow", "ra", "anchored" or "fresh"; the reverse SDE of a non-Gaussian model has no such form.
+        scheme: by name, see `couplings`; the reverse SDE of a non-Gaussian model has no such form, nor has refreshing.
         real_variance: λ0 > 0.
         rounds: J ≥ 0.
         ridge: τ > 0.
@@ -87,27 +82,25 @@ def network_trajectory(
     Raises:
         ValueError: an argument outside its range; a ridge too small beside the variances, for which the law is close.
     """
-    check.one_of("scheme", scheme, TRAJECTORY_SCHEMES)
+    row = scheme_row(scheme, without=(REFRESHED, "diffused", "scattered"))
     rounds = check.integer("rounds", rounds, 0)
     ridge = check.positive("ridge", ridge)
-    setting = make_setting(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, 0.0)
-    if scheme == "reflow":
-        setting = setting._replace(fraction=jnp.zeros_like(setting.fraction))
-    widths = jnp.sqrt(jnp.stack([setting.real, setting.current, jnp.ones_like(setting.real)]))
+    start = direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, 0.0)
+    widths = jnp.sqrt(jnp.stack([start.real, start.current, jnp.ones_like(start.real)]))
     # Atoms are spaced by at most .7 √τ, where the rule of equal spacings has an error of e^(−2π²/.49).
-    spread = jnp.max(widths, axis=0) / jnp.min(widths, axis=0) / jnp.sqrt(setting.ridge)
+    spread = jnp.max(widths, axis=0) / jnp.min(widths, axis=0) / jnp.sqrt(start.ridge)
     atoms = max(64, int(np.ceil(REACH * float(jnp.max(spread)) / 0.7)))
     if atoms > MOST_ATOMS:
         raise ValueError(f"ridge must not be so small beside the variances: {atoms} atoms, of {MOST_ATOMS} at most")
-    flat = jax.tree.map(jnp.ravel, setting)
-    result = jax.lax.map(partial(_rounds, scheme, rounds, atoms), flat)
-    return jnp.moveaxis(result, 0, 1).reshape(rounds + 1, *setting.real.shape)
+    flat = jax.tree.map(jnp.ravel, start)
+    result = jax.lax.map(partial(_rounds, row, rounds, atoms), flat)
+    return jnp.moveaxis(result, 0, 1).reshape(rounds + 1, *start.real.shape)
 
 
 @partial(jax.jit, static_argnames="dimension")
-def _one_round(setting, real_noise, dimension):
-    fraction, ridge = setting.fraction, setting.ridge
-    starts, ends = (1 + ridge, real_noise + ridge), (setting.current + ridge, setting.real + ridge)
+def _one_round(start, real_noise, dimension):
+    fraction, ridge = start.fraction, start.ridge
+    starts, ends = (1 + ridge, real_noise + ridge), (start.current + ridge, start.real + ridge)
     half = dimension / 2
 
     def beyond(square, variances):
@@ -119,15 +112,7 @@ def _one_round(setting, real_noise, dimension):
         goal = beyond(square, starts)
         low = jnp.log(square * jnp.minimum(*ends) / jnp.maximum(*starts))
         high = jnp.log(square * jnp.maximum(*ends) / jnp.minimum(*starts))
-
-        def halve(_, bracket):
-            low, high = bracket
-            middle = (low + high) / 2
-            short = beyond(jnp.exp(middle), ends) > goal
-            return jnp.where(short, middle, low), jnp.where(short, high, middle)
-
-        low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
-        return (low + high) / 2
+        return bisected(lambda log_square: beyond(jnp.exp(log_square), ends) > goal, low, high)
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     bottom, top = max(0.0, dimension**0.5 - REACH), dimension**0.5 + REACH
@@ -139,9 +124,10 @@ def _one_round(setting, real_noise, dimension):
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _rounds(scheme, rounds, atoms, setting):
+def _rounds(row, rounds, atoms, start):
     """The trajectory of one direction. Laws are symmetric: a node z > 0 stands for −z also."""
-    real, fraction, ridge, initial, anchor, _ = setting
+    real, fraction, ridge, initial, *_ = start
+    inverts, real_noise = row.real == "inverted", real_pairs(row, start).noise_moment
     z = (jnp.arange(atoms, dtype=jnp.float64) + 0.5) * (REACH / atoms)
     mass = jnp.exp(-(z**2) / 2)
     mass = mass / jnp.sum(mass)
@@ -158,31 +144,21 @@ def _rounds(scheme, rounds, atoms, setting):
         goal = jax.lax.map(beyond_here, points)
         variances = jnp.stack([real, initial, jnp.ones_like(real)])
         most = 20 * REACH * jnp.max(variances) / jnp.min(variances)
-
-        def halve(_, bracket):
-            low, high = bracket
-            middle = (low + high) / 2
-            short = jax.lax.map(beyond_there, middle) > goal
-            return jnp.where(short, middle, low), jnp.where(short, high, middle)
-
-        low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.zeros_like(points), jnp.full_like(points, most)))
-        return (low + high) / 2
+        short = lambda there: jax.lax.map(beyond_there, there) > goal  # noqa: E731
+        return bisected(short, jnp.zeros_like(points), jnp.full_like(points, most))
 
     def one_round(state, _):
         generated, inverted = state
 
         def beyond_noise(x):
-            if scheme == "ra":
-                tail = blurred(x, inverted)
-            else:
-                tail = gaussian(x, (real / anchor if scheme == "anchored" else 1.0) + ridge)
+            tail = blurred(x, inverted) if inverts else gaussian(x, real_noise + ridge)
             return mixed(gaussian(x, 1 + ridge), tail, fraction)
 
         def beyond_data(x):
             return mixed(blurred(x, generated), gaussian(x, real + ridge), fraction)
 
         following = matched(z, beyond_noise, beyond_data)
-        inverse = matched(sources, beyond_data, beyond_noise) if scheme == "ra" else inverted
+        inverse = matched(sources, beyond_data, beyond_noise) if inverts else inverted
         return (following, inverse), jnp.sum(mass * following**2)
 
     _, later = jax.lax.scan(one_round, (jnp.sqrt(initial) * z, sources / jnp.sqrt(initial)), length=rounds)

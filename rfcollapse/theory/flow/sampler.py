@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-from .grid import Steps, time_grid
+from .grid import time_grid
 
 METHODS = ("euler", "heun", "midpoint")
 
@@ -55,7 +55,7 @@ def denoiser_gain(time: Real[ArrayLike, "*#shape"], variance: Real[ArrayLike, "*
     return time * variance / (time**2 * variance + (1 - time) ** 2)
 
 
-def euler_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array, "*shape"]:
+def euler_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
     """g_N = √λ Π cos(θ_{i+1} − θ_i), tan θ_i = √λ t_i/(1−t_i): the cosine law, exact on any grid. Ours.
 
     An Euler step is the projection of u(t_{i+1}) on u(t_i). One step from noise gives 0, two give λ/(λ + 1).
@@ -70,7 +70,7 @@ def euler_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array
     return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "euler")
 
 
-def heun_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array, "*shape"]:
+def heun_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
     """g = √λ Π [cos Δ_i + ½ (|u_i|/|u_{i+1}|) sin²Δ_i], Δ_i = θ_{i+1} − θ_i: N steps of Heun's method. Ours.
 
     At λ → 0 it tends to h/2, h the last step, and not to 0: the limit is what is returned there.
@@ -85,7 +85,7 @@ def heun_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array,
     return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "heun")
 
 
-def midpoint_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array, "*shape"]:
+def midpoint_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
     """g = √λ Π cos(φ_i − ψ_i): N midpoint steps, φ_i and ψ_i the angles of the first and second half of step i. Ours.
 
     Args:

@@ -14,14 +14,13 @@ from jaxtyping import Array, Float, Real
 
 from ... import check
 from ...schemes import mixed
-from .grid import Steps, time_grid
+from ..bisection import bisected
+from .grid import time_grid
 from .sampler import METHODS, sampler_gain, sampler_loss
-
-BISECTIONS = 70  # halvings of ln λ over [−60, 60]: down to rounding
 
 
 def self_consuming_rate(
-    variance: Real[ArrayLike, "*shape"], steps: Steps, *, method: str = "euler"
+    variance: Real[ArrayLike, "*shape"], steps: check.Steps, *, method: str = "euler"
 ) -> Float[Array, "*shape"]:
     """r = −ln(g_N(λ)²/λ), the log-variance lost in one round; Euler: −Σ ln cos²(θ_{i+1} − θ_i). Ours.
 
@@ -64,7 +63,7 @@ def self_consuming_rate_asymptotic(
 
 def self_consuming_trajectory(
     variance: Real[ArrayLike, "*#shape"],
-    steps: Steps,
+    steps: check.Steps,
     rounds: int,
     *,
     real_fraction: Real[ArrayLike, "*#shape"] = 0.0,
@@ -120,7 +119,7 @@ def self_consuming_lifetime(
     return 4 * steps / root * jnp.arctan2(root * std, std + math.pi / 2)
 
 
-def heun_sink(steps: Steps) -> Float[Array, ""]:
+def heun_sink(steps: check.Steps) -> Float[Array, ""]:
     """λ* = g(λ*)², the variance to which rounds of Heun sampling drift: ≈ 1 − 2.678/N, not zero. Ours.
 
     Args:
@@ -130,15 +129,8 @@ def heun_sink(steps: Steps) -> Float[Array, ""]:
         ValueError: a grid that does not increase from 0 to 1.
     """
     grid = time_grid(steps)
-
-    def halve(_, bracket):
-        low, high = bracket
-        middle = (low + high) / 2
-        gains = sampler_loss(jnp.exp(middle), grid, "heun") < 0
-        return jnp.where(gains, middle, low), jnp.where(gains, high, middle)
-
-    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.asarray(-60.0), jnp.asarray(60.0)))
-    return jnp.exp((low + high) / 2)
+    gains = lambda log_variance: sampler_loss(jnp.exp(log_variance), grid, "heun") < 0  # noqa: E731
+    return jnp.exp(bisected(gains, jnp.asarray(-60.0), jnp.asarray(60.0)))
 
 
 @partial(jax.jit, static_argnames=("rounds", "method"))

@@ -3,7 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rfcollapse.theory.flow import SCHEMES, denoiser_trajectory, scheme_coupling, scheme_trajectory
+from rfcollapse.schemes import SCHEMES
+from rfcollapse.theory.flow import denoiser_trajectory, scheme_coupling, scheme_trajectory
 
 
 def euler_denoiser(noise, data, cross, ridge, times):
@@ -18,7 +19,7 @@ def euler_denoiser(noise, data, cross, ridge, times):
     return x
 
 
-@pytest.mark.parametrize("scheme", ["anchored", "oras", "fresh"])
+@pytest.mark.parametrize("scheme", ["anchored", "oras", "naive_oras", "fresh", "self_consuming"])
 @pytest.mark.parametrize("grid", ["uniform", "own"])
 def test_rounds_are_those_of_the_fitted_denoiser(scheme, grid):
     steps = 6 if grid == "uniform" else np.array([0, 0.1, 0.5, 0.7, 1.0])
@@ -31,6 +32,20 @@ def test_rounds_are_those_of_the_fitted_denoiser(scheme, grid):
         expected.append(variance)
     path = denoiser_trajectory(scheme, 4.0, 4, steps=steps, ridge=0.07, initial_variance=2.0, **settings)
     np.testing.assert_allclose(path, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("steps, ridge, fraction", [(1, 0.05, 0.3), (10, 0.05, 0.3), (10, 0.2, 0.8), (10, 0.0, 0.3)])
+def test_refreshed_pairs_are_inverted_until_nothing_changes(steps, ridge, fraction):
+    real, times, variance, expected = 4.0, np.linspace(0, 1, steps + 1), 2.0, [2.0]
+    for _ in range(3):
+        training = variance
+        for _ in range(400):
+            own, other = np.array([1, variance, variance**0.5]), np.array([real / training, real, real / training**0.5])
+            training = euler_denoiser(*((1 - fraction) * own + fraction * other), ridge, times) ** 2
+        variance = training
+        expected.append(variance)
+    path = denoiser_trajectory("ora", real, 3, steps=steps, ridge=ridge, real_fraction=fraction, initial_variance=2.0)
+    np.testing.assert_allclose(path, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("scheme", ["reflow", "ra"])
@@ -67,7 +82,7 @@ def test_where_each_scheme_ends():
         )
         for scheme in SCHEMES
     }
-    assert ends["reflow"] < 1e-10 and ends["ra"] < 1e-4
+    assert ends["reflow"] < 1e-10 and ends["ra"] < 1e-4 and ends["ora"] < 1e-10 and ends["naive_oras"] < 1e-2
     assert ends["anchored"] > 2 and ends["fresh"] > 1.5 and ends["oras"] > 1
 
 
