@@ -14,6 +14,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Int, Real
 
+Elementwise = Real[ArrayLike, "*#shape"]
+"""Numbers of any shape, combined elementwise with the other arguments of the function."""
 Steps = int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"]
 """What `time_grid` takes."""
 SYMMETRY_TOLERANCE = 1e-8  # of the largest entry; covers covariances accumulated in float32

@@ -9,7 +9,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
 
-class Run(NamedTuple):
+class DaeRuns(NamedTuple):
     """What `simulate.dae.run` returns."""
 
     eigenvalues: Float[Array, "seeds rounds_plus_1 dim"]

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from ..schemes import mixed
-from .batches import Process, Run, over_seeds
+from .batches import Process, DaeRuns, over_seeds
 
 BATCH_BYTES = 256 * 2**20  # samples of all seeds that are alive at once
 
 
 @functools.partial(jax.jit, static_argnames="process")
-def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> Run:
+def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> DaeRuns:
     """`simulate.dae.run` on samples; arguments as there, checked there.
 
     keys: one per seed. fractions: α of rounds 0 … J.
@@ -32,7 +32,7 @@ def simulate(keys, covariance, data, noise_std, resample_std, fractions, process
         moments, gains, kept = rounds(keys, real, noise_std, resample_std, fractions, process)
         along = jnp.einsum("id,jie,ed->jd", basis, moments, basis)
         # No array of size 0 may leave the map over seeds.
-        return Run(jnp.linalg.eigvalsh(moments)[:, ::-1], along[:, ::-1], gains, kept if process.keep else None)
+        return DaeRuns(jnp.linalg.eigvalsh(moments)[:, ::-1], along[:, ::-1], gains, kept if process.keep else None)
 
     slots = len(fractions) + 1 if process.kind in ("cohorts", "accumulate") else 1
     return over_seeds(jax.vmap(one_seed), keys, max(1, BATCH_BYTES // (8 * slots * samples * dimension)), lapack=True)

@@ -49,8 +49,11 @@ def run(
         unbiased: divide by N − 1 rather than N (estimated mean only).
         schedule: "replace", "accumulate" or "subsample".
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> import jax
+        >>> from rfcollapse.simulate import resampling
+        >>> resampling.run(jax.random.key(0), 2, samples=10, rounds=5, seeds=3).shape
+        (3, 6, 2)
     """
     dimension = check.integer("dimension", dimension, 1)
     check.one_of("schedule", schedule, REFIT_SCHEDULES)

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Real
 from scipy import optimize, special
 
 from .. import check
+from ..check import Elementwise
 from ..schemes import REFIT_SCHEDULES
 
 
@@ -37,8 +38,10 @@ def lyapunov_exponents(
         known_mean: fit about the known mean; otherwise ν = n − 1.
         unbiased: divide by n − 1 (estimated mean only) rather than n.
 
-    Raises:
-        ValueError: dimension or samples not a whole number in range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> resampling.lyapunov_exponents(3, 10).round(2).tolist()
+        [-0.05, -0.11, -0.18]
     """
     dimension = check.integer("dimension", dimension, 1)
     samples = check.integer("samples", samples, _smallest(known_mean, unbiased))
@@ -61,8 +64,10 @@ def typical_drift(
         known_mean: fit about the known mean.
         unbiased: divide by n − 1 (estimated mean only).
 
-    Raises:
-        ValueError: samples not whole numbers in range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.typical_drift(10)), 4)
+        -0.1103
     """
     samples = _samples(samples, _smallest(known_mean, unbiased))
     return _mean_log_chi(*_fit(samples, known_mean, unbiased))
@@ -84,8 +89,10 @@ def mean_std_rate(
         known_mean: fit about the known mean.
         unbiased: divide by n − 1 (estimated mean only).
 
-    Raises:
-        ValueError: samples not whole numbers in range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.mean_std_rate(10)), 4)
+        0.0277
     """
     samples = _samples(samples, _smallest(known_mean, unbiased))
     freedom, divisor = _fit(samples, known_mean, unbiased)
@@ -97,13 +104,17 @@ def mean_std_rate(
 def mean_std_factor(
     samples: Real[ArrayLike, "*shape"], *, known_mean: bool = False, unbiased: bool = True
 ) -> Float[Array, "*shape"]:
-    """a = √(2/c) Γ((ν + 1)/2)/Γ(ν/2), the factor on E std a round; arguments and source as for `mean_std_rate`."""
+    """a = √(2/c) Γ((ν + 1)/2)/Γ(ν/2), the factor on E std a round; arguments and source as for `mean_std_rate`.
+
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.mean_std_factor(10)), 4)
+        0.9727
+    """
     return jnp.exp(-mean_std_rate(samples, known_mean=known_mean, unbiased=unbiased))
 
 
-def std_tail_bound(
-    samples: Real[ArrayLike, "*#shape"], rounds: Real[ArrayLike, "*#shape"], level: Real[ArrayLike, "*#shape"]
-) -> Float[Array, "*shape"]:
+def std_tail_bound(samples: Elementwise, rounds: Elementwise, level: Elementwise) -> Float[Array, "*shape"]:
     """Pr(std_j > ε) ≤ (std_0/ε) e^{−j/(4n−1)}, as published; above 1 it says nothing.
 
     Holds for estimated means, the unbiased fit (and so the MLE), every n ≥ 2: it is Markov's inequality with
@@ -119,8 +130,10 @@ def std_tail_bound(
         rounds: j ≥ 0.
         level: ε/std_0 > 0.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.std_tail_bound(10, 400, 0.001)), 3)
+        0.035
     """
     samples = _samples(samples, 1)
     rounds, level = check.nonnegative("rounds", rounds), check.positive("level", level)
@@ -145,8 +158,10 @@ def std_tail(
         known_mean: fit about the known mean.
         unbiased: divide by n − 1 (estimated mean only).
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.std_tail(10, 100, 0.1)), 4)
+        0.0816
     """
     samples = check.integer("samples", samples, 1 if known_mean else 2)
     rounds = check.integer("rounds", rounds, 1)
@@ -200,8 +215,12 @@ def mean_variance(
         known_mean: fit about the known mean.
         unbiased: divide by N − 1 (estimated mean only).
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> resampling.mean_variance(10, 3).round(3).tolist()
+        [1.0, 0.9, 0.81, 0.729]
+        >>> resampling.mean_variance(10, 3, schedule="accumulate").round(3).tolist()
+        [1.0, 0.9, 0.878, 0.868]
     """
     n = check.integer("samples", samples, _smallest(known_mean, unbiased))
     rounds = check.integer("rounds", rounds, 0)
@@ -237,8 +256,10 @@ def mean_variance_limit(
         schedule: "replace", "accumulate" or "subsample".
         unbiased: divide by N − 1.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.mean_variance_limit(10)), 3)
+        0.843
     """
     n = _samples(samples, _smallest(False, unbiased))
     check.one_of("schedule", schedule, REFIT_SCHEDULES)
@@ -271,8 +292,10 @@ def estimator_variance(rounds: int, *, schedule: str = "replace") -> Float[Array
         rounds: J ≥ 0.
         schedule: "replace", "accumulate" or "subsample".
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> resampling.estimator_variance(3, schedule="accumulate").round(3).tolist()
+        [0.0, 1.0, 1.25, 1.361]
     """
     rounds = check.integer("rounds", rounds, 0)
     check.one_of("schedule", schedule, REFIT_SCHEDULES)
@@ -296,16 +319,16 @@ def optimal_real_weight(real_per_synthetic: Real[ArrayLike, "*shape"]) -> Float[
     Args:
         real_per_synthetic: k = real samples over synthetic samples a round, ≥ 0.
 
-    Raises:
-        ValueError: k negative or not finite.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.optimal_real_weight(1.0)), 3)
+        0.618
     """
     root = jnp.sqrt(check.nonnegative("real_per_synthetic", real_per_synthetic))
     return 2 * root / (jnp.hypot(root, 2.0) + root)
 
 
-def weighted_variance(
-    weight: Real[ArrayLike, "*#shape"], real_per_synthetic: Real[ArrayLike, "*#shape"]
-) -> Float[Array, "*shape"]:
+def weighted_variance(weight: Elementwise, real_per_synthetic: Elementwise) -> Float[Array, "*shape"]:
     """[w² + k(1 − w)²]/(w(2 − w)): stationary variance, over σ²/n_real, of a mean fitted to real and synthetic data.
 
     Each round, w on the mean of n_real *fresh* real samples, 1 − w on that of n_real/k samples of the last fit, with
@@ -317,12 +340,13 @@ def weighted_variance(
         weight: w in [0, 1].
         real_per_synthetic: k ≥ 0.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> resampling.weighted_variance([0.5, 0.618, 1.0], 1.0).round(3).tolist()
+        [0.667, 0.618, 1.0]
     """
     w, k = check.fraction("weight", weight), check.nonnegative("real_per_synthetic", real_per_synthetic)
-    check.broadcastable(weight=w, real_per_synthetic=k)
-    w, k = jnp.broadcast_arrays(w, k)
+    w, k = check.broadcast(weight=w, real_per_synthetic=k)
     used = jnp.where(w > 0, w, 1.0)
     return jnp.where(w > 0, (used**2 + k * (1 - used) ** 2) / (used * (2 - used)), jnp.inf)
 

@@ -23,7 +23,7 @@ from .grid import best_grid
 from .mixed import mixed_pairs_trajectory
 from .network import network_trajectory, network_variance
 from .rule import required_fraction_for_rate, retention_rule
-from .sampler import denoiser_gain, euler_gain, heun_gain, midpoint_gain, velocity_gain
+from .sampler import euler_gain, heun_gain, midpoint_gain, velocity_gain
 from .schemes import one_step_gain, scheme_contraction, scheme_limit, scheme_trajectory
 from .self_consuming import (
     heun_sink,
@@ -39,7 +39,6 @@ __all__ = [
     "best_grid",
     "coupling_angle",
     "coupling_gain",
-    "denoiser_gain",
     "denoiser_trajectory",
     "euler_gain",
     "heun_gain",

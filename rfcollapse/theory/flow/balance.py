@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
+from ...check import Elementwise
 from .grid import time_grid
 
 ROTATION_TOLERANCE = 1e-13  # of the integrated rotation, whose entries are at most 1
@@ -32,8 +33,10 @@ def transport_map(covariance: Real[ArrayLike, "dim dim"]) -> Float[Array, "dim d
     Args:
         covariance: Σ, (d, d), symmetric positive semi-definite.
 
-    Raises:
-        ValueError: Σ not square, symmetric or positive semi-definite.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.transport_map([[4.0, 0.0], [0.0, 1.0]]).tolist()
+        [[2.0, 0.0], [0.0, 1.0]]
     """
     values, vectors = jnp.linalg.eigh(check.covariance("covariance", covariance))
     return (vectors * jnp.sqrt(jnp.maximum(values, 0))[None, :]) @ vectors.T
@@ -60,8 +63,12 @@ def balance_map(
         ridge: τ ≥ 0.
 
     Raises:
-        ValueError: moments that are no second moments of a pair, or with Q_t + τ singular at some t, as x1 = −x0 has;
-            τ negative.
+        ValueError: moments that are no second moments of a pair, or with Q_t + τ singular at some t, as x1 = −x0 has.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.balance_map([[1.0]], [[4.0]], [[1.0]], ridge=0.5).round(3).tolist()
+        [[1.732]]
     """
     noise_moment = check.covariance("noise_moment", noise_moment)
     data_moment = check.covariance("data_moment", data_moment)
@@ -82,11 +89,11 @@ def balance_map(
 
 
 def coupling_gain(
-    noise_moment: Real[ArrayLike, "*#shape"],
-    data_moment: Real[ArrayLike, "*#shape"],
-    cross_moment: Real[ArrayLike, "*#shape"],
+    noise_moment: Elementwise,
+    data_moment: Elementwise,
+    cross_moment: Elementwise,
     *,
-    ridge: Real[ArrayLike, "*#shape"] = 0.0,
+    ridge: Elementwise = 0.0,
     steps: check.Steps | None = None,
 ) -> Float[Array, "..."]:
     """g = √((Q1 + τ)/(Q0 + τ)) Π cos Δθ_i in one direction: the exact flow (no product), or N Euler steps. Ours.
@@ -100,8 +107,10 @@ def coupling_gain(
         ridge: τ ≥ 0.
         steps: N uniform Euler steps, or a grid of N + 1 times from 0 to 1; None is the exact flow.
 
-    Raises:
-        ValueError: a negative moment or ridge; a grid that does not increase from 0 to 1.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.coupling_gain(1.0, 4.0, [0.0, 1.0, 2.0], steps=4).round(3).tolist()
+        [1.362, 1.7, 2.0]
     """
     noise, data, cross, ridge = _checked(noise_moment, data_moment, cross_moment, ridge)
     start, end, inner = noise + ridge, data + ridge, cross + ridge
@@ -117,11 +126,7 @@ def coupling_gain(
 
 
 def coupling_angle(
-    noise_moment: Real[ArrayLike, "*#shape"],
-    data_moment: Real[ArrayLike, "*#shape"],
-    cross_moment: Real[ArrayLike, "*#shape"],
-    *,
-    ridge: Real[ArrayLike, "*#shape"] = 0.0,
+    noise_moment: Elementwise, data_moment: Elementwise, cross_moment: Elementwise, *, ridge: Elementwise = 0.0
 ) -> Float[Array, "..."]:
     """Θ = arccos[(c + τ)/√((Q0 + τ)(Q1 + τ))]: 0 for straight paths, π/2 for independent pairs without ridge. Ours.
 
@@ -133,8 +138,10 @@ def coupling_angle(
         cross_moment: c = E x0x1, |c| ≤ √(Q0Q1).
         ridge: τ ≥ 0.
 
-    Raises:
-        ValueError: a negative moment or ridge.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.coupling_angle(1.0, 4.0, [0.0, 1.0, 2.0]).round(3).tolist()
+        [1.571, 1.047, 0.0]
     """
     return angle_of(*_checked(noise_moment, data_moment, cross_moment, ridge))
 

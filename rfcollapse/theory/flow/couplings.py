@@ -18,19 +18,23 @@ All that the laws of a row need of its kinds of noise is written here, once for 
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from ... import check
-from ...schemes import SCHEMES, Scheme, mixed
+from ...check import Elementwise
+from ...schemes import SCHEMES, mixed
 
 DEAD = 1e-200  # the variance at which a direction that has underflowed is inverted
 
-Elementwise = Real[ArrayLike, "*#shape"]
-
 
 class PairMoments(NamedTuple):
-    """The second moments of one direction's pairs, in the order of `coupling_gain` and `coupling_angle`."""
+    """The second moments of one direction's pairs, in the order of `coupling_gain` and `coupling_angle`.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> float(flow.coupling_angle(*flow.PairMoments(1.0, 4.0, 2.0)))
+        0.0
+    """
 
     noise_moment: Float[Array, "..."]
     """Q0 = E x0²."""
@@ -79,26 +83,27 @@ def scheme_coupling(
     Args:
         scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion: see
             `scheme_trajectory`; the ridge matters to refreshed pairs only.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> [float(m) for m in flow.scheme_coupling("ra", 4.0, real_fraction=0.5, initial_variance=1.0)]
+        [2.5, 2.5, 2.5]
     """
-    row = scheme_row(scheme)
-    return coupling(
-        row, direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    )
+    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    return coupling(row, start)
 
 
-def scheme_row(scheme: str, without: tuple[str, ...] = ()) -> Scheme:
-    """The scheme's row of the table; ValueError where there is none, or no law for its kinds of noise."""
+def checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion, without=()):
+    """The scheme's row of the table, and the `Direction`: the arguments that all laws of schemes take.
+
+    without: kinds of real noise for which the caller has no form.
+    """
     row = SCHEMES[check.one_of("scheme", scheme, SCHEMES)]
-    if row.own not in OWN or real_kind(row) not in REAL or real_kind(row) in without:
-        raise ValueError(f"scheme {scheme!r}: no law here for {row.own!r} own noise with {real_kind(row)!r} real noise")
-    return row
-
-
-def direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion):
-    """The arguments every scheme takes, checked."""
-    real = check.positive("real_variance", real_variance)
+    kind = real_kind(row)
+    if row.own not in OWN or kind not in REAL or kind in without:
+        raise ValueError(f"scheme {scheme!r}: no law here for {row.own!r} own noise with {kind!r} real noise")
+    real, fraction = check.positive("real_variance", real_variance), check.fraction("real_fraction", real_fraction)
     initial = real if initial_variance is None else check.positive("initial_variance", initial_variance)
-    fraction = check.fraction("real_fraction", real_fraction)
     arrays = check.broadcast(
         real_variance=real,
         real_fraction=jnp.zeros_like(fraction) if row.real is None else fraction,
@@ -107,7 +112,7 @@ def direction(row, real_variance, real_fraction, ridge, initial_variance, anchor
         anchor_variance=initial if anchor_variance is None else check.positive("anchor_variance", anchor_variance),
         diffusion=check.nonnegative("diffusion", diffusion),
     )
-    return Direction(*arrays)
+    return row, Direction(*arrays)
 
 
 def real_kind(row):

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
+from ...check import Elementwise
 from ...schemes import mixed
 from ..bisection import bisected
-from .couplings import DEAD, Elementwise, coupling, direction, own_pairs, scheme_row
+from .couplings import DEAD, checked, coupling, own_pairs
 from .grid import time_grid
 
 
@@ -46,9 +47,13 @@ def denoiser_trajectory(
 
     Returns:
         g² at rounds 0 … J, (J + 1, …), the round axis first.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.denoiser_trajectory("reflow", 4.0, 3, steps=10, ridge=0.05).round(3).tolist()
+        [4.0, 3.455, 2.957, 2.503]
     """
-    row = scheme_row(scheme)
-    start = direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
     return _trajectory(row, start, time_grid(steps), check.integer("rounds", rounds, 0))
 
 

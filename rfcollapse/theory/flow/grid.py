@@ -29,9 +29,6 @@ def time_grid(steps: check.Steps) -> Grid:
 
     Args:
         steps: N ≥ 1, a whole number, or an increasing array of N + 1 times from 0 to 1.
-
-    Raises:
-        ValueError: N < 1, or times that do not increase from exactly 0 to exactly 1.
     """
     time = check.time_grid("steps", steps)
     if np.ndim(steps) == 0:
@@ -57,8 +54,10 @@ def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " no
     Returns:
         t_0 = 0 … t_N = 1, to be given as `steps` to the samplers.
 
-    Raises:
-        ValueError: a variance that is not positive; N < 1.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> [round(t, 2) for t in flow.best_grid([1.0, 4.0], 4).tolist()]
+        [0.0, 0.21, 0.41, 0.65, 1.0]
     """
     half_log = jnp.log(jnp.ravel(check.positive("variance", variance))) / 2
     steps = check.integer("steps", steps, 1)

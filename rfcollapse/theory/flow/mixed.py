@@ -15,10 +15,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
+from ...check import Elementwise
 from ...schemes import mixed
 from .balance import angle_of
-from .couplings import Direction, Elementwise, coupling, direction, half_turn, own_pairs, real_pairs, scheme_row
-from .network import REFRESHED
+from .couplings import Direction, checked, coupling, half_turn, own_pairs, real_pairs
+from .network import WITHOUT
 
 NODES = 32  # of the Gauss–Hermite rule in each direction
 STEPS = 64  # of Runge and Kutta's fourth order
@@ -47,16 +48,21 @@ def mixed_pairs_trajectory(
 
     Args:
         scheme: by name, see `couplings`; pairs that are refreshed have no such form.
-        real_variance: λ0 > 0 of each direction, at most 3 of them.
+        real_variance: λ0 > 0 of each at most 3 of them.
         rounds: J ≥ 0.
         real_fraction: α in [0, 1], a number.
         denoiser_steps: N uniform Euler steps of x1-prediction, see `denoiser_trajectory`; None is a velocity model,
             followed exactly.
         ridge, initial_variance, anchor_variance, diffusion, initial_angle: see `scheme_trajectory`; for one or all
             directions.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.mixed_pairs_trajectory("ra", [4.0], 2, ridge=0.2, real_fraction=0.3)[:, 0].round(3).tolist()
+        [4.0, 3.5, 3.097]
     """
-    row = scheme_row(scheme, without=(REFRESHED,))
-    start = direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion
+    row, start = checked(scheme, *arguments, without=WITHOUT)
     rounds = check.integer("rounds", rounds, 0)
     angle = half_turn("initial_angle", 0.0 if initial_angle is None else initial_angle)
     if start.real.ndim != 1 or not 1 <= len(start.real) <= MOST_DIRECTIONS:

@@ -14,14 +14,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ... import check
+from ...check import Elementwise
 from ...schemes import mixed
 from ..bisection import bisected
-from .couplings import Elementwise, direction, real_pairs, scheme_row
+from .couplings import checked, real_pairs
 
 REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
 NODES = 400  # of the Gauss–Legendre rule in |x0|
 MOST_ATOMS = 4096
-REFRESHED = "inverted, refreshed"
+WITHOUT = ("inverted, refreshed",)  # kinds of real noise that have no form here: it is yet unknown what inverts
+WITHOUT_LATER = (*WITHOUT, "diffused", "scattered")  # nor these, once the model is not linear
 
 
 def network_variance(
@@ -45,9 +47,17 @@ def network_variance(
         real_variance: λ0 > 0, of the real data N(0, λ0 I).
         dimension: d ≥ 1.
         real_fraction, ridge, initial_variance, anchor_variance, diffusion: see `scheme_trajectory`.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> settings = {"initial_variance": 1.5, "real_fraction": 0.3, "ridge": 0.2}
+        >>> round(float(flow.network_variance("fresh", 4.0, **settings)), 3)
+        1.993
+        >>> round(float(flow.scheme_trajectory("fresh", 4.0, 1, **settings)[1]), 3)
+        2.042
     """
-    row = scheme_row(scheme, without=(REFRESHED,))
-    start = direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion
+    row, start = checked(scheme, *arguments, without=WITHOUT)
     return _one_round(start, real_pairs(row, start).noise_moment, check.integer("dimension", dimension, 1))
 
 
@@ -80,12 +90,17 @@ def network_trajectory(
         The variance generated at rounds 0 … J, (J + 1, …), the round axis first.
 
     Raises:
-        ValueError: an argument outside its range; a ridge too small beside the variances, for which the law is close.
+        ValueError: a ridge too small beside the variances, for which the law of `scheme_trajectory` is close.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.network_trajectory("ra", 4.0, 2, ridge=0.2, real_fraction=0.3).round(3).tolist()
+        [4.0, 3.5, 3.097]
     """
-    row = scheme_row(scheme, without=(REFRESHED, "diffused", "scattered"))
     rounds = check.integer("rounds", rounds, 0)
     ridge = check.positive("ridge", ridge)
-    start = direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, 0.0)
+    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, 0.0
+    row, start = checked(scheme, *arguments, without=WITHOUT_LATER)
     widths = jnp.sqrt(jnp.stack([start.real, start.current, jnp.ones_like(start.real)]))
     # Atoms are spaced by at most .7 √τ, where the rule of equal spacings has an error of e^(−2π²/.49).
     spread = jnp.max(widths, axis=0) / jnp.min(widths, axis=0) / jnp.sqrt(start.ridge)

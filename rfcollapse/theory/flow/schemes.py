@@ -1,4 +1,4 @@
-"""The Reflow schemes in one direction, velocity model with ridge τ: what a round does, where it leads, how fast. Ours.
+"""The Reflow schemes in one velocity model with ridge τ: what a round does, where it leads, how fast. Ours.
 
 A round makes pairs with the current model (`couplings` says how) and fits a new model to them. By the
 balance law its gain is g² ← (Q1 + τ)/(Q0 + τ).
@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
+from ...check import Elementwise
 from ..bisection import bisected
 from .balance import angle_of
-from .couplings import DEAD, Direction, Elementwise, coupling, direction, excess, half_turn, scheme_row
+from .couplings import DEAD, Direction, checked, coupling, excess, half_turn
 
 
 def scheme_trajectory(
@@ -48,9 +49,15 @@ def scheme_trajectory(
 
     Returns:
         g² at rounds 0 … J, (J + 1, …), the round axis first.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.scheme_trajectory("reflow", 4.0, 3, ridge=0.1).round(3).tolist()
+        [4.0, 3.727, 3.479, 3.254]
+        >>> flow.scheme_trajectory("fresh", 4.0, 3, ridge=0.1, real_fraction=0.5).round(3).tolist()
+        [4.0, 3.727, 3.603, 3.547]
     """
-    row = scheme_row(scheme)
-    start = direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
     angle = half_turn("initial_angle", 0.0 if initial_angle is None else initial_angle)
     *start, angle = check.broadcast(**start._asdict(), initial_angle=angle)
     return _trajectory(row, Direction(*start), angle, check.integer("rounds", rounds, 0), initial_angle is not None)
@@ -81,11 +88,15 @@ def scheme_limit(
     Args:
         scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion: see
             `scheme_trajectory`.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> settings = {"ridge": 0.1, "real_fraction": 0.5}
+        >>> [round(float(flow.scheme_limit(scheme, 4.0, **settings)), 3) for scheme in ("reflow", "ra", "fresh")]
+        [1.0, 1.0, 3.5]
     """
-    row = scheme_row(scheme)
-    return _limit(
-        row, direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    )
+    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    return _limit(row, start)
 
 
 def scheme_contraction(
@@ -108,11 +119,15 @@ def scheme_contraction(
     Args:
         scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion: see
             `scheme_trajectory`.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> settings = {"ridge": 0.1, "real_fraction": 0.5}
+        >>> [round(float(flow.scheme_contraction(scheme, 4.0, **settings)), 3) for scheme in ("ra", "ora", "fresh")]
+        [0.962, 0.833, 0.455]
     """
-    row = scheme_row(scheme)
-    return _contraction(
-        row, direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    )
+    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    return _contraction(row, start)
 
 
 def one_step_gain(
@@ -133,9 +148,13 @@ def one_step_gain(
     Args:
         scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion: see
             `scheme_trajectory`.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> [float(flow.one_step_gain(scheme, 4.0, real_fraction=0.5)) for scheme in ("ra", "fresh")]
+        [2.0, 1.0]
     """
-    row = scheme_row(scheme)
-    start = direction(row, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
     pairs = coupling(row, start)
     return (pairs.cross_moment + start.ridge) / (pairs.noise_moment + start.ridge)
 
@@ -171,5 +190,5 @@ def _contraction(row, start):
         return jnp.log(pairs.data_moment + start.ridge) - jnp.log(pairs.noise_moment + start.ridge)
 
     # At a fixed point the slope is the same in logarithms, where nothing overflows however small the limit is.
-    limit = jnp.log(jnp.maximum(_limit(row, start), 2 * DEAD))
+    limit = jnp.log(jnp.maximum(_limit(row, start), DEAD**0.5))
     return jax.jvp(one_round, (limit,), (jnp.ones_like(limit),))[1]

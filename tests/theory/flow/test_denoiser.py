@@ -10,7 +10,11 @@ from rfcollapse.theory.flow import denoiser_trajectory, scheme_coupling, scheme_
 def euler_denoiser(noise, data, cross, ridge, times):
     """N steps x += h (Dx − x)/(1−t) from x = 1, D the ridge fit of x1 on x_t over points that have these moments."""
     lower = np.linalg.cholesky(np.array([[noise, cross], [cross, data]]) + 1e-300 * np.eye(2))
-    x0, x1 = lower @ np.array([[1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0]])
+    return fitted_to_points(*lower @ np.array([[1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0]]), ridge, times)
+
+
+def fitted_to_points(x0, x1, ridge, times):
+    """The same for points that have four times the moments."""
     x = 1.0
     for t, after in pairwise(times):
         at = (1 - t) * x0 + t * x1
@@ -34,14 +38,14 @@ def test_rounds_are_those_of_the_fitted_denoiser(scheme, grid):
     np.testing.assert_allclose(path, expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("steps, ridge, fraction", [(1, 0.05, 0.3), (10, 0.05, 0.3), (10, 0.2, 0.8), (10, 0.0, 0.3)])
+@pytest.mark.parametrize("steps, ridge, fraction", [(1, 0.05, 0.3), (10, 0.05, 0.3), (10, 0.02, 0.7), (10, 0.0, 0.3)])
 def test_refreshed_pairs_are_inverted_until_nothing_changes(steps, ridge, fraction):
     real, times, variance, expected = 4.0, np.linspace(0, 1, steps + 1), 2.0, [2.0]
     for _ in range(3):
         training = variance
         for _ in range(400):
-            own, other = np.array([1, variance, variance**0.5]), np.array([real / training, real, real / training**0.5])
-            training = euler_denoiser(*((1 - fraction) * own + fraction * other), ridge, times) ** 2
+            x1 = 2 * np.sqrt([(1 - fraction) * variance, fraction * real])  # own and real, each made by a gain
+            training = fitted_to_points(x1 / np.sqrt([variance, training]), x1, ridge, times) ** 2
         variance = training
         expected.append(variance)
     path = denoiser_trajectory("ora", real, 3, steps=steps, ridge=ridge, real_fraction=fraction, initial_variance=2.0)
