@@ -27,10 +27,7 @@ def within(samples, expected_mean, expected_moment, sigmas=6):
 
 
 def test_spectra():
-    np.testing.assert_array_equal(data.flat(3, 2.0), [2, 2, 2])
     np.testing.assert_allclose(data.power_law(4, 2.0, 8.0), [8, 2, 8 / 9, 0.5], rtol=1e-15)
-    np.testing.assert_array_equal(data.spiked(4, np.array([5.0, 3.0]), 0.1), [5, 3, 0.1, 0.1])
-    np.testing.assert_array_equal(data.spiked(2, np.array([5.0, 3.0])), [5, 3])
 
 
 def test_covariance_has_the_spectrum_in_a_random_basis():
@@ -278,6 +275,15 @@ def test_chunks_are_the_whole_in_order(tmp_path, name, write):
     np.testing.assert_array_equal(np.concatenate(chunks), table)
 
 
+@pytest.mark.parametrize("line, place", [("5,6,7", "3 fields in line 6"), ("5", "1 fields in line 6")])
+def test_a_line_of_another_width_is_found_at_the_start_of_a_chunk(tmp_path, line, place):
+    (tmp_path / "x.csv").write_text(f"a,b\n1,2\n3,4\n5,6\n7,8\n{line}\n9,10\n")
+    chunks = data.sample_chunks(tmp_path / "x.csv", rows=2)
+    assert len(next(chunks)) == len(next(chunks)) == 2
+    with pytest.raises(ValueError, match=place):
+        next(chunks)
+
+
 def test_the_place_of_a_bad_number_is_that_in_the_file_not_in_the_chunk(tmp_path):
     table = np.ones((11, 2))
     table[9, 1] = np.nan
@@ -380,6 +386,11 @@ NAN = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
         ("cut.csv", text("1,2\n3,4\n5"), "1 fields in line 3, 2 before"),
         ("index.csv", text(",x,y\n0,1,2\n1,3,4\n"), "'' in line 1, column 1.*leave out index columns"),
         ("semicolons.csv", text("1;2\n3;4\n"), "'3;4' in line 2, column 1.*commas"),
+        ("underscore.csv", text("1_5,2\n3,4\n"), "'1_5' in line 1, column 1"),
+        ("digits.csv", text("1,2\n3,٣\n"), "'٣' in line 2, column 2"),
+        ("infinite.csv", text("1,2\n3,1e400\n"), "'1e400' in line 2, column 2"),
+        ("blank lines.csv", text('"a\n1",b\n\n1,2\n\n,\n'), "'' in line 6, column 1"),
+        ("long.csv", text("a,b\n1,2,3\n4,5,6\n"), "3 fields in line 2, 2 before"),
         ("utf-16.csv", text("1,2\n3,4\n", "utf-16"), "not a text file"),
         ("binary.csv", npy_bytes, "not a text file|not a finite number"),
         ("latin.csv", text("größe\n1\n2\n", "latin-1"), "not a text file"),
@@ -428,12 +439,9 @@ def test_damaged_files_give_a_value_error_or_the_data(tmp_path, name):
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda: data.flat(0), "dimension must be at least 1; got 0"),
-        (lambda: data.flat(2, -1.0), "variance must be at least 0"),
+        (lambda: data.power_law(0, 1.0), "dimension must be at least 1; got 0"),
         (lambda: data.power_law(3, float("nan")), "exponent must be"),
         (lambda: data.power_law(3, 1.0, -1.0), "largest must be at least 0"),
-        (lambda: data.spiked(1, np.ones(2)), "spikes must be at most dimension = 1 numbers; got 2"),
-        (lambda: data.spiked(3, 2.0), r"spikes must be a list of eigenvalues; got shape \(\)"),
         (lambda: data.covariance(np.array([1.0, -1.0])), "spectrum must be at least 0"),
         (lambda: data.covariance(np.eye(2)), "spectrum must be a list"),
         (lambda: data.gaussian(KEY, 0, np.eye(2)), "n must be at least 1"),
@@ -477,3 +485,34 @@ def test_folders_of_image_files(tmp_path):
     labels = np.array([2049, 2], ">u4").tobytes() + b"\x03\x01"
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
     assert data.mnist_folder(tmp_path).labels.tolist() == [3, 1]
+
+
+# names
+
+
+def test_every_name_of_the_help_is_found(tmp_path):
+    for name in ("eight_gaussians", "two_moons", "checkerboard", "gaussian:4,0.25"):
+        assert name in data.DATA_HELP and data.find(name).draw(KEY, 3).shape == (3, 2)
+    np.testing.assert_array_equal(data.find("gaussian:4,0.25").variances, [4, 0.25])
+    for name in ("digits", "photos", "photos32"):
+        assert name in data.DATA_HELP and data.find(name).images is not None
+    assert data.find("photos32").images().shape == (32, 32, 3)
+    pixels = byte_images(1, 2, 4, 4)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(pixels))
+    assert data.find(f"mnist:{tmp_path}").images().shape == (4, 4)
+    cifar_file(tmp_path / "data_batch_1.bin", byte_images(0, 2, 32, 32, 3), [3, 9])
+    assert data.find(f"cifar:{tmp_path}").images().shape == (32, 32, 3)
+    for name in ("x.npy", "no folder/x.NPZ", "x.csv"):
+        assert data.find(name).path.name == name.split("/")[-1]
+
+
+@pytest.mark.parametrize("name", ["", "digit", "mnist:", "cifar", "gaussian:", "gaussian", "x.txt"])
+def test_other_names_are_refused_with_all_that_is_understood(name):
+    with pytest.raises(ValueError, match=r"data must be digits, .*gaussian:.*mnist:FOLDER.*\.csv"):
+        data.find(name)
+
+
+@pytest.mark.parametrize("name", ["gaussian:a", "gaussian:1,,2", "gaussian:-1", "gaussian:nan"])
+def test_bad_variances_are_refused(name):
+    with pytest.raises(ValueError, match="data must be gaussian:VARIANCES, numbers ≥ 0"):
+        data.find(name)

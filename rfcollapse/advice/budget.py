@@ -10,6 +10,7 @@ from jaxtyping import Float, Real
 from scipy import stats
 
 from .. import check
+from ..data import DATA_HELP
 from ..output import plain
 from . import mechanisms
 from .mechanisms import Mechanism
@@ -146,7 +147,7 @@ def mechanism_of(options) -> Mechanism | None:
 
 def add_options(command):
     """The options of `rfcollapse budget`."""
-    command.add_argument("data", metavar="DATA", help=".npy, .npz or .csv with samples in rows, or: digits, photos")
+    command.add_argument("data", metavar="DATA", help=DATA_HELP)
     add_mechanism(command)
     command.add_argument("--real-fraction", type=float, metavar="A", help="look at this α (default: the one needed)")
     command.add_argument("--retain", type=float, default=0.9, metavar="R", help="share of variance to keep (.9)")

@@ -18,6 +18,7 @@ from scipy import special, stats
 from scipy.spatial.distance import cdist
 
 from .. import check
+from ..data import DATA_HELP
 from ..measure.distances import moments
 from ..output import plain
 from ..theory.flow import required_fraction_for_rate
@@ -352,8 +353,8 @@ def _arrays(kept):
 
 def add_options(command):
     """The options of `rfcollapse monitor`."""
-    command.add_argument("rounds", nargs="+", metavar="SAMPLES", help="one .npy, .npz or .csv for each round, in order")
-    command.add_argument("--reference", metavar="REAL", help="real data; not needed with a state that has begun")
+    command.add_argument("rounds", nargs="+", metavar="SAMPLES", help=f"one for each round, in order: {DATA_HELP}")
+    command.add_argument("--reference", metavar="REAL", help="real data, likewise; not needed with a state")
     command.add_argument("--state", metavar="FILE", help="continue from this file, and write it (JSON)")
     command.add_argument("--retain", type=float, default=0.9, metavar="R", help="share of variance to keep (.9)")
     command.add_argument("--real-fraction", type=float, default=0.0, metavar="A", help="α in use (0)")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Real
@@ -14,6 +15,7 @@ from .. import check, data
 from ..measure.distances import moments
 
 CHUNK = 4096  # rows in memory at a time
+DRAWN = 8192  # rows of what is drawn
 MOST_COLUMNS = 10_000  # a covariance of 800 MB
 NULL = 1e-12  # of the largest variance: below it is rounding
 GROUPS = 20  # of rows; the answer is computed again without each of them
@@ -22,15 +24,28 @@ GROUPS = 20  # of rows; the answer is computed again without each of them
 def open_samples(source: str | Path | Real[ArrayLike, "n d"]) -> Callable[[], Iterator[Float[np.ndarray, "_ d"]]]:
     """A function that goes through the rows once each time it is called, at most 4096 rows in memory at a time.
 
-    source: a .npy, .npz or .csv file, "digits", "photos", or rows (n ≥ 2, d). What takes more than 2 s tells on stderr
-    how far it is and how long it will take. ValueError or OSError, in the words of `data.sample_chunks`, on reading.
+    What takes more than 2 s tells on stderr how far it is and how long it will take. Of mixtures and Gaussians 8192
+    rows are drawn, the same ones each time.
+
+    Args:
+        source: a DATA name (`data.DATA_HELP`), a path, or rows (n ≥ 2, d).
+
+    Raises:
+        ValueError: in the words of `data.find`, or of `data.sample_chunks` on reading.
+
+    Example:
+        >>> from rfcollapse.advice import samples
+        >>> [len(chunk) for chunk in samples.open_samples("two_moons")()]
+        [4096, 4096]
     """
-    if isinstance(source, (str, Path)) and str(source) not in ("digits", "photos"):
-        return lambda: _watched(Path(source))
     if isinstance(source, (str, Path)):
-        rows = np.asarray((data.digits() if str(source) == "digits" else data.photo_patches()).samples)
+        found = data.find(str(source))
+        if found.path is not None:
+            return lambda: _watched(found.path)
+        rows = found.images().samples if found.images else found.draw(jax.random.key(0), DRAWN)
     else:
-        rows = np.asarray(check.samples("samples", source, 2))
+        rows = check.samples("samples", source, 2)
+    rows = np.asarray(rows)
     return lambda: (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 

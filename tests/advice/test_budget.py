@@ -146,3 +146,19 @@ def test_too_many_columns_are_refused_early(tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.zeros((3, 10_001), np.float32))
     assert main(["budget", str(tmp_path / "x.npy"), "--rate", "0.1"]) == 1
     assert "10001 columns" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["gaussian:9,4", "two_moons", "mnist"])
+def test_every_kind_of_data_is_taken(tmp_path, capsys, name):
+    if name == "mnist":
+        pixels = np.random.default_rng(0).integers(0, 256, (50, 2, 2), dtype=np.uint8)
+        header = np.array([2051, *pixels.shape], ">u4").tobytes()
+        (tmp_path / "train-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+        name = f"mnist:{tmp_path}"
+    assert main(["budget", name, "--rate", "0.05", "--rounds", "2", "--json"]) == 0
+    variances = json.loads(capsys.readouterr().out)["directions"]["variance"]
+    if name.startswith("gaussian"):
+        np.testing.assert_allclose(variances, [9, 4], rtol=5 * (2 / 8192) ** 0.5)
+    assert main(["monitor", name, "--reference", name]) == 0
+    assert main(["budget", "no such data", "--rate", "0.05"]) == 1
+    assert "data must be digits" in capsys.readouterr().err
