@@ -12,7 +12,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Real
 
 from .. import check, data
-from ..measure.distances import moments
+from ..measure.moments import moments, power_sums
+from ..measure.rates import jackknife_error
 
 CHUNK = 4096  # rows in memory at a time
 DRAWN = 8192  # rows of what is drawn
@@ -101,34 +102,47 @@ class Spectrum(NamedTuple):
 
 
 def spectrum(chunks: Callable[[], Iterator]) -> Spectrum:
-    """Principal variances of the rows about their mean, going twice through them (see `open_samples`).
+    """Principal variances of the rows about their mean, going twice through them.
 
     About the mean, because a model with a bias keeps the mean at no cost; what dies is the variation around it. A
-    direction below 10⁻¹² of the largest variance is left out. ValueError where nothing varies.
+    direction below 10⁻¹² of the largest variance is left out.
+
+    Args:
+        chunks: see `open_samples`.
+
+    Raises:
+        ValueError: nothing varies.
+
+    Example:
+        >>> from rfcollapse.advice import samples
+        >>> samples.spectrum(samples.open_samples([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]])).variances.round(2)
+        array([2.67])
     """
     count, mean, covariance = moments(chunks())
-    variances, directions = np.linalg.eigh(np.asarray(covariance))
-    variances, directions, mean = variances[::-1], directions[:, ::-1], np.asarray(mean)
+    variances, directions = np.linalg.eigh(covariance)
+    variances, directions = variances[::-1], directions[:, ::-1]
     varies = variances > NULL * max(variances[0], 0)
     if not varies.any():
         raise ValueError("the samples are all alike: no column varies; there is no variance to keep")
     variances, directions = variances[varies], np.ascontiguousarray(directions[:, varies])
-    groups = min(GROUPS, count)
-    sums, squares, sizes = np.zeros((groups, len(variances))), np.zeros((groups, len(variances))), np.zeros(groups)
-    seen = 0
-    for chunk in chunks():
-        along = (chunk - mean) @ directions
-        for group in range(groups):  # every 20th row, so that an order in the file does no harm
-            rows = along[(group - seen) % groups :: groups]
-            sums[group] += rows.sum(axis=0)
-            squares[group] += (rows**2).sum(axis=0)
-            sizes[group] += len(rows)
-        seen += len(chunk)
-    rest = (count - sizes)[:, None]
-    without = (squares.sum(axis=0) - squares) / rest - ((sums.sum(axis=0) - sums) / rest) ** 2
-    return Spectrum(count, mean, directions, variances, np.maximum(without, NULL * variances))
+    sums = power_sums(chunks(), mean, directions, groups=min(GROUPS, count))
+    rest = (count - sums.counts)[:, None]
+    first, second = ((powers.sum(axis=0) - powers) / rest for powers in sums.along)
+    return Spectrum(count, mean, directions, variances, np.maximum(second - first**2, NULL * variances))
 
 
-def jackknife_error(without: Float[np.ndarray, "groups *rest"]) -> Float[np.ndarray, "*rest"]:
-    """√((g − 1)/g Σ (x_(−i) − mean)²): the standard error of x from its values with one of g groups left out."""
-    return np.asarray(np.sqrt((len(without) - 1) * without.var(axis=0)))
+class Reservoir:
+    """Up to so many rows of a stream of chunks, every row with the same chance."""
+
+    def __init__(self, size: int):
+        self.size, self.rows, self._keys, self._generator = size, None, np.zeros(0), np.random.default_rng(0)
+
+    def passing(self, chunks: Iterator) -> Iterator[Float[np.ndarray, "_ d"]]:
+        """The same chunks; afterwards `rows` holds those with the least random keys."""
+        for chunk in chunks:
+            self.rows = chunk if self.rows is None else np.concatenate([self.rows, chunk])
+            self._keys = np.concatenate([self._keys, self._generator.random(len(chunk))])
+            if len(self._keys) > self.size:
+                chosen = np.argpartition(self._keys, self.size)[: self.size]
+                self.rows, self._keys = self.rows[chosen], self._keys[chosen]
+            yield chunk

@@ -3,33 +3,10 @@
 Samples are rows, float64. Whatever is drawn takes a JAX key first; nothing is downloaded and no pickle is ever loaded.
 `find` reads the names that every command takes for DATA.
 """
+# ruff: noqa: F401
 
-from .gaussians import covariance, exact_gaussians, gaussian, power_law
+from .gaussians import exact_gaussians, gaussian
 from .images import Images, cifar10, cifar10_folder, digits, mnist, mnist_folder, photo_patches
 from .mixtures import EIGHT_GAUSSIANS_STD, TWO_MOONS_STD, checkerboard, eight_gaussians, two_moons
 from .sources import DATA_HELP, DataSource, find
 from .tables import read_samples, sample_chunks
-
-__all__ = [
-    "DATA_HELP",
-    "EIGHT_GAUSSIANS_STD",
-    "TWO_MOONS_STD",
-    "DataSource",
-    "Images",
-    "checkerboard",
-    "cifar10",
-    "cifar10_folder",
-    "covariance",
-    "digits",
-    "eight_gaussians",
-    "exact_gaussians",
-    "find",
-    "gaussian",
-    "mnist",
-    "mnist_folder",
-    "photo_patches",
-    "power_law",
-    "read_samples",
-    "sample_chunks",
-    "two_moons",
-]

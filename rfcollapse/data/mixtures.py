@@ -13,7 +13,15 @@ TWO_MOONS_STD = 0.1
 def eight_gaussians(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     """x = r (cos πk/4, sin πk/4) + s z, k uniform on 0 … 7, s = 0.1, r = √(2(1 − s²)): mean 0, covariance 1.
 
-    n ≥ 1 rows, else ValueError.
+    Args:
+        key: draws them.
+        n: ≥ 1 rows.
+
+    Example:
+        >>> import jax
+        >>> from rfcollapse import data
+        >>> data.eight_gaussians(jax.random.key(0), 100).shape
+        (100, 2)
     """
     key_mode, key_noise = jax.random.split(key)
     mode = jax.random.randint(key_mode, (check.integer("n", n, 1),), 0, 8)
@@ -26,7 +34,17 @@ def two_moons(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     """x = (y − (½, ¼)) / c, y = (cos θ, sin θ) or (1 − cos θ, ½ − sin θ) with equal chance, + s z; θ uniform on [0, π].
 
     s = 0.1 and c² = ½(¾ + 9/16 − 1/π) + s², half the trace of y's covariance, make the mean 0 and E|x|² = 2; one
-    common scale keeps the shape. The moons are those of scikit-learn's `make_moons`. n ≥ 1 rows, else ValueError.
+    common scale keeps the shape. The moons are those of scikit-learn's `make_moons`.
+
+    Args:
+        key: draws them.
+        n: ≥ 1 rows.
+
+    Example:
+        >>> import jax
+        >>> from rfcollapse import data
+        >>> data.two_moons(jax.random.key(0), 100).shape
+        (100, 2)
     """
     key_angle, key_side, key_noise = jax.random.split(key, 3)
     angle = jax.random.uniform(key_angle, (check.integer("n", n, 1),), dtype=jnp.float64, maxval=jnp.pi)
@@ -39,7 +57,17 @@ def two_moons(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
 def checkerboard(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     """x uniform on the eight dark fields of a 4 × 4 board on [−√3, √3]²: mean 0, variances 1, correlation 3/16.
 
-    n ≥ 1 rows, else ValueError.
+
+
+    Args:
+        key: draws them.
+        n: ≥ 1 rows.
+
+    Example:
+        >>> import jax
+        >>> from rfcollapse import data
+        >>> data.two_moons(jax.random.key(0), 100).shape
+        (100, 2)
     """
     key_field, key_place = jax.random.split(key)
     field = jax.random.randint(key_field, (check.integer("n", n, 1),), 0, 8)

@@ -38,7 +38,7 @@ def test_standard_errors_of_heavy_tailed_rows():
 
 @pytest.mark.slow
 def test_interval_for_the_fraction_covers_the_truth():
-    scales, mechanism = np.array([30.0, 9.0]), mechanisms.dae(1.0)
+    scales, mechanism = np.array([30.0, 9.0]), mechanisms.Dae(1.0)
     truth = float(mechanisms.required_fraction(mechanism, scales, 0.8))
     found = [
         budget.needed_fraction(samples.spectrum(samples.open_samples(rows(seed, 500, scales))), mechanism, 0.8)
@@ -92,7 +92,7 @@ def test_cheapest_fraction_against_its_closed_form():
     for value, price in ((100.0, 0.5), (20.0, 1.0), (1.0, 50.0)):
         found = budget.cheapest_fraction(
             np.array([3.0, 1.0]),
-            mechanisms.rate(0.05),
+            mechanisms.Rate(0.05),
             value=value,
             cost_per_sample=price,
             samples=10,
@@ -130,7 +130,7 @@ def test_bad_files_are_one_line(tmp_path, capsys, name, content, words):
         (["--rate", "0.1", "--steps", "5"], "several mechanisms"),
         (["--mechanism", "dae"], "needs --noise-std"),
         (["--rate", "0.1", "--retain", "2"], "retention must lie"),
-        (["--rate", "0.1", "--real-fraction", "-1"], "--real-fraction must lie"),
+        (["--rate", "0.1", "--real-fraction", "-1"], "real_fraction must lie"),
         (["--rate", "0.1", "--value", "1"], "go together"),
         (["--rate", "-3"], "rate must be greater"),
     ],
