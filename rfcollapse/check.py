@@ -74,7 +74,7 @@ def table(name, value, minimum=1):
 
 def _table(name, array, minimum):
     if array.ndim != 2 or array.shape[0] < minimum or array.shape[1] < 1:
-        rows = f"at least {minimum} row{'s' if minimum > 1 else ''}"
+        rows = f"at least {minimum} row{'' if minimum == 1 else 's'}"
         raise ValueError(f"{name} must be a table of shape (n, d) with {rows}; got shape {array.shape}")
     return array
 

@@ -139,34 +139,34 @@ def byte_images(seed, *shape):
 
 
 def test_cifar10(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no data_batch_"):
+        data.cifar10(tmp_path)
     pixels, labels = byte_images(0, 5, 32, 32, 3), [3, 9, 0, 1, 1]
-    one = cifar_file(tmp_path / "data_batch_1.bin", pixels[:3], labels[:3])
-    two = cifar_file(tmp_path / "data_batch_2.bin", pixels[3:], labels[3:])
-    images = data.cifar10([one, str(two)])
+    cifar_file(tmp_path / "data_batch_1.bin", pixels[:3], labels[:3])
+    cifar_file(tmp_path / "data_batch_2.bin", pixels[3:], labels[3:])
+    images = data.cifar10(str(tmp_path))
     assert images.shape == (32, 32, 3)
     standardised(images)
     np.testing.assert_allclose(images.pixels(images.samples), pixels / 255, atol=1e-14)
     np.testing.assert_array_equal(images.labels, labels)
-    assert len(data.cifar10(one).samples) == 3
 
 
 def test_cifar10_refuses_other_files(tmp_path):
-    whole = cifar_file(tmp_path / "whole.bin", byte_images(0, 2, 32, 32, 3), [1, 2]).read_bytes()
+    cifar_file(tmp_path / "data_batch_1.bin", byte_images(0, 2, 32, 32, 3), [1, 2])
+    whole = (tmp_path / "data_batch_1.bin").read_bytes()
     for content, words in [
         (b"", "0 bytes"),
         (whole[:-1], "6145 bytes, not a whole number of 3073-byte records"),
-        (whole[3073:] + b"\x0a" + whole[1:3073], "record 1 has label 10, not 0 to 9"),
+        (whole[3073:] + b"\x0a" + whole[1:3073], "a label 10, not 0 to 9"),
     ]:
-        (tmp_path / "bad.bin").write_bytes(content)
+        (tmp_path / "data_batch_2.bin").write_bytes(content)
         with pytest.raises(ValueError, match=words) as refusal:
-            data.cifar10(tmp_path / "bad.bin")
-        assert "bad.bin" in str(refusal.value) and "expected CIFAR-10's binary version" in str(refusal.value)
-    with pytest.raises(FileNotFoundError, match=r"missing\.bin: no such file; expected CIFAR-10"):
-        data.cifar10(tmp_path / "missing.bin")
-    with pytest.raises(ValueError, match="at least one file"):
-        data.cifar10([])
+            data.cifar10(tmp_path)
+        assert "data_batch_2.bin" in str(refusal.value) and "expected CIFAR-10's binary version" in str(refusal.value)
+    for batch in (1, 2):
+        cifar_file(tmp_path / f"data_batch_{batch}.bin", np.ones((2, 32, 32, 3), np.uint8), [1, 1])
     with pytest.raises(ValueError, match="must differ from one another"):
-        data.cifar10(cifar_file(tmp_path / "same.bin", np.ones((2, 32, 32, 3), np.uint8), [1, 1]))
+        data.cifar10(tmp_path)
 
 
 def idx(array):
@@ -174,22 +174,26 @@ def idx(array):
     return header + array.tobytes()
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_mnist(tmp_path, pack):
+IDX_IMAGES, IDX_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize("pack, end", [(bytes, ""), (gzip.compress, ".gz")])
+def test_mnist(tmp_path, pack, end):
     pixels, labels = byte_images(1, 4, 28, 28), np.array([5, 0, 4, 9], np.uint8)
-    (tmp_path / "images").write_bytes(pack(idx(pixels)))
-    (tmp_path / "labels").write_bytes(pack(idx(labels)))
-    images = data.mnist(tmp_path / "images", str(tmp_path / "labels"))
+    (tmp_path / f"{IDX_IMAGES}{end}").write_bytes(pack(idx(pixels)))
+    assert data.mnist(tmp_path).labels is None
+    (tmp_path / f"{IDX_LABELS}{end}").write_bytes(pack(idx(labels)))
+    images = data.mnist(str(tmp_path))
     assert images.shape == (28, 28)
     standardised(images)
     np.testing.assert_allclose(images.pixels(images.samples), pixels / 255, atol=1e-14)
     np.testing.assert_array_equal(images.labels, labels)
-    assert data.mnist(tmp_path / "images").labels is None
 
 
 def test_mnist_refuses_other_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte in it, gzipped or not; expected MNIST"):
+        data.mnist(tmp_path)
     pixels, labels = byte_images(1, 4, 28, 28), np.array([5, 0, 4, 9], np.uint8)
-    (tmp_path / "images").write_bytes(idx(pixels))
     for content, words in [
         (b"", "0 bytes, too short"),
         (idx(labels), "too short|magic number 2049, not 2051"),
@@ -201,21 +205,19 @@ def test_mnist_refuses_other_files(tmp_path):
         (struct.pack(">4I", 2051, *[2**32 - 1] * 3), f"but {16 + (2**32 - 1) ** 3} by its header"),
         (b"\x89PNG" + bytes(40), "magic number"),
     ]:
-        (tmp_path / "bad").write_bytes(content)
+        (tmp_path / IDX_IMAGES).write_bytes(content)
         with pytest.raises(ValueError, match=words) as refusal:
-            data.mnist(tmp_path / "bad")
-        assert "bad: " in str(refusal.value) and "expected MNIST images" in str(refusal.value)
-    for classes, words in [
-        (labels[:3], "3 labels for the 4 images"),
-        (labels + np.uint8(1), "label 10; expected 0 to 9"),
+            data.mnist(tmp_path)
+        assert f"{IDX_IMAGES}: " in str(refusal.value) and "expected MNIST images" in str(refusal.value)
+    (tmp_path / IDX_IMAGES).write_bytes(idx(pixels))
+    for content, words in [
+        (idx(labels[:3]), "3 labels for 4 images"),
+        (idx(labels + np.uint8(1)), "label 10; expected 0 to 9"),
+        (idx(pixels), "magic number 2051, not 2049; expected MNIST labels"),
     ]:
-        (tmp_path / "labels").write_bytes(idx(classes))
+        (tmp_path / IDX_LABELS).write_bytes(content)
         with pytest.raises(ValueError, match=words):
-            data.mnist(tmp_path / "images", tmp_path / "labels")
-    with pytest.raises(ValueError, match="magic number 2051, not 2049; expected MNIST labels"):
-        data.mnist(tmp_path / "images", tmp_path / "images")
-    with pytest.raises(FileNotFoundError, match="nowhere: no such file; expected MNIST images"):
-        data.mnist(tmp_path / "nowhere")
+            data.mnist(tmp_path)
 
 
 # a user's own samples
@@ -448,23 +450,6 @@ def test_draws_can_be_compiled():
     covariance = np.diag([3.0, 1.0, 0.5])
     compiled = jax.jit(lambda key: data.gaussian(key, 5, covariance))(KEY)
     np.testing.assert_allclose(compiled, data.gaussian(KEY, 5, covariance), rtol=1e-12)
-
-
-def test_folders_of_image_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no data_batch_"):
-        data.cifar10_folder(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte in it"):
-        data.mnist_folder(tmp_path)
-    for batch in (1, 2):
-        records = np.random.default_rng(batch).integers(0, 10, (3, 3073), dtype=np.uint8)
-        (tmp_path / f"data_batch_{batch}.bin").write_bytes(records.tobytes())
-    assert data.cifar10_folder(tmp_path).samples.shape == (6, 3072)
-    pixels = np.arange(32, dtype=np.uint8)
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(np.array([2051, 2, 4, 4], ">u4").tobytes() + pixels.tobytes())
-    assert data.mnist_folder(tmp_path).labels is None
-    labels = np.array([2049, 2], ">u4").tobytes() + b"\x03\x01"
-    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
-    assert data.mnist_folder(tmp_path).labels.tolist() == [3, 1]
 
 
 # names

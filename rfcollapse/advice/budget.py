@@ -119,12 +119,9 @@ def cheapest_fraction(
         0.20
     """
     real = np.asarray(check.positive("real", real))
-    value, price = (
-        float(check.nonnegative("value", value)),
-        float(check.nonnegative("cost_per_sample", cost_per_sample)),
-    )
+    costs = {"value": value, "cost_per_sample": cost_per_sample, "cost_per_round": cost_per_round}
+    value, price, fixed = (float(check.nonnegative(*named)) for named in costs.items())
     price *= check.integer("samples", samples, 1)
-    fixed = float(check.nonnegative("cost_per_round", cost_per_round))
 
     def net(fractions):
         kept = mechanisms.total_share(mechanisms.retained(mechanism, real[None], fractions[:, None]), real[None])
@@ -161,8 +158,8 @@ def report(
     Example:
         >>> from rfcollapse.advice import budget, mechanisms, samples
         >>> spectrum = samples.spectrum(samples.open_samples("gaussian:9,4"))
-        >>> print(f"{budget.report(spectrum, mechanisms.Dae(1.0), real_fraction=0.1)['share']:.3f}")
-        0.164
+        >>> print(f"{budget.report(spectrum, mechanisms.Rate(0.05), real_fraction=0.1)['share']:.3f}")
+        0.661
     """
     real = spectrum.variances
     needed = needed_fraction(spectrum, mechanism, retention, every=every)

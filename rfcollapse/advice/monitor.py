@@ -197,14 +197,12 @@ def judge(
         mechanism: whose law gives the fraction to use; None: the rule α = (e^r − 1)R/(1 − R), r the upper end of the
             total's interval. A rate belongs to its level: measure again near R.
 
-    Raises:
-        ValueError: no round, or an argument outside its range.
+    An example is at `start`.
     """
     if not state.rounds:
         raise ValueError("there must be at least one round to judge")
-    retain, real_fraction = (
-        float(check.fraction(*named)) for named in (("retain", retain), ("real_fraction", real_fraction))
-    )
+    retain = float(check.fraction("retain", retain))
+    real_fraction = float(check.fraction("real_fraction", real_fraction))
     known, last = state.reference, state.rounds[-1]
     look = FALSE_ALARM / HORIZON / 3
     reference_freedom = 2 * known.counts / np.maximum(known.kurtosis, 1e-6)
@@ -261,7 +259,7 @@ def _advice(known, share, rate, retain, real_fraction, mechanism):
 
 
 def save(state: State, path: str | Path):
-    """Writes the state as JSON, whole or not at all."""
+    """Writes the state as JSON, whole or not at all; `load` reads it."""
     path = Path(path)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     beside.write_text(json.dumps({"version": VERSION, **plain(state)}))
@@ -269,7 +267,7 @@ def save(state: State, path: str | Path):
 
 
 def load(path: str | Path) -> State:
-    """Reads what `save` wrote. ValueError for anything else."""
+    """Reads what `save` wrote; ValueError, in a line, for anything else."""
     try:
         kept = json.loads(Path(path).read_text())
         version = kept.pop("version")

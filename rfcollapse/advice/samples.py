@@ -1,7 +1,5 @@
 """A user's samples: going through them in chunks, however many, and their principal variances with errors."""
 
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +8,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Real
+from tqdm import tqdm
 
 from .. import check, data
 from ..measure.moments import moments, power_sums
@@ -51,23 +50,16 @@ def open_samples(source: str | Path | Real[ArrayLike, "n d"]) -> Callable[[], It
 
 
 def _watched(path):
-    began = said = time.monotonic()
-    read, expected = 0, None
-    for chunk in data.sample_chunks(path, CHUNK):
-        if not read:
+    with tqdm(desc=path.name, unit=" rows", delay=2) as bar:
+        for chunk in data.sample_chunks(path, CHUNK):
             if chunk.shape[1] > MOST_COLUMNS:
                 raise ValueError(
                     f"{path}: {chunk.shape[1]} columns, at most {MOST_COLUMNS} can be taken; reduce them first, for "
                     "example to features or principal components"
                 )
-            expected = _expected_rows(path)
-        yield chunk
-        read += len(chunk)
-        now = time.monotonic()
-        if now - said > 2 and expected:
-            left = (now - began) * max(expected / read - 1, 0)
-            print(f"{path}: {read} of about {expected} rows, about {left:.0f} s left", file=sys.stderr, flush=True)
-            said = now
+            bar.total = bar.total or _expected_rows(path)
+            yield chunk
+            bar.update(len(chunk))
 
 
 def _expected_rows(path):

@@ -1,8 +1,8 @@
 """Images as rows: those that scikit-learn ships, and a user's MNIST and CIFAR-10."""
 
 import gzip
+import math
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
 
 from .. import check
-from .tables import existing
+
+CIFAR_RECORD = 1 + 3 * 32 * 32
 
 
 class Images(NamedTuple):
@@ -33,10 +34,7 @@ class Images(NamedTuple):
     """The class of each image, 0 to 9 (of a patch, the photo it is from), where there are classes."""
 
     def pixels(self, rows: Real[ArrayLike, "m d"]) -> Float[Array, "m ..."]:
-        """mean + scale · row, cut to [0, 1] and folded to (m, *shape), ready to be drawn.
-
-        rows: (m, d) in the units of `samples`. Raises ValueError for another d.
-        """
+        """mean + scale · row, cut to [0, 1] and folded to (m, *shape), ready to be drawn."""
         rows = check.samples("rows", rows)
         if rows.shape[1] != len(self.mean):
             raise ValueError(f"rows must have d = {len(self.mean)} columns; got {rows.shape[1]}")
@@ -49,6 +47,12 @@ def digits() -> Images:
     A copy of the test set of E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits* (1998), UCI Machine
     Learning Repository, offered there under CC BY 4.0; scikit-learn itself is under the BSD 3-clause licence.
     Three pixels are blank in every image, so the covariance has rank 61.
+
+    Example:
+        >>> from rfcollapse import data
+        >>> images = data.digits()
+        >>> images.samples.shape, images.shape
+        ((1797, 64), (8, 8))
     """
     import sklearn.datasets  # heavy, and needed for the images alone
 
@@ -59,12 +63,18 @@ def digits() -> Images:
 def photo_patches(size: int = 16, stride: int = 8) -> Images:
     """Colour patches (size × size × 3) of scikit-learn's two photos, cut on a grid, centred and scaled as in `Images`.
 
-    size: side in pixels, 1 to 427 (the photos are 427 × 640). stride: step of the grid in pixels, ≥ 1; patches overlap
-    where stride < size. No randomness: china.jpg row by row, then flower.jpg; 8216 patches for (16, 8), 7700 for
-    (32, 8). Raises ValueError outside these ranges.
+    No randomness: china.jpg row by row, then flower.jpg; 8216 patches for (16, 8), 7700 for (32, 8). Both photos are
+    under CC BY 2.0 (scikit-learn's datasets/images/README.txt): china.jpg by danielbuechele, flower.jpg from the Flickr
+    page of vultilion (where the README's attribution line says danielbuechele again).
 
-    Both photos are under CC BY 2.0 (scikit-learn's datasets/images/README.txt): china.jpg by danielbuechele, flower.jpg
-    from the Flickr page of vultilion (where the README's attribution line says danielbuechele again).
+    Args:
+        size: side in pixels, 1 to 427 (the photos are 427 × 640).
+        stride: step of the grid in pixels, ≥ 1; patches overlap where stride < size.
+
+    Example:
+        >>> from rfcollapse import data
+        >>> data.photo_patches(32, stride=32).samples.shape
+        (520, 3072)
     """
     import sklearn.datasets
 
@@ -76,84 +86,65 @@ def photo_patches(size: int = 16, stride: int = 8) -> Images:
     return _images(np.concatenate(patches) / 255, np.repeat([0, 1], [len(one) for one in patches]))
 
 
-CIFAR_RECORD = 1 + 3 * 32 * 32
+def cifar10(folder: str | Path) -> Images:
+    """A user's CIFAR-10, binary version (32 × 32 × 3, d = 3072), centred and scaled as in `Images`: 25 kB an image.
 
+    A record is a label byte 0 … 9 and 3 × 1024 bytes, red, green, blue, row by row. The data (A. Krizhevsky, 2009) come
+    with no licence file; see their page for the terms.
 
-def cifar10(paths: str | Path | Sequence[str | Path]) -> Images:
-    """A user's CIFAR-10, binary version (32 × 32 × 3, d = 3072), centred and scaled as in `Images`.
+    Args:
+        folder: with data_batch_1.bin … data_batch_5.bin, some or all, as unpacked from cifar-10-binary.tar.gz.
 
-    paths: one or several of data_batch_1.bin … data_batch_5.bin, test_batch.bin, as unpacked from
-    cifar-10-binary.tar.gz. A record is a label byte 0 … 9 and 3 × 1024 bytes, red, green, blue, row by row.
-    Memory: 25 kB an image. Raises FileNotFoundError for a missing file, ValueError for one of another length or with
-    other labels. The data (A. Krizhevsky, 2009) come with no licence file; see their page for the terms.
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: names the file and the fault.
     """
-    paths = [paths] if isinstance(paths, (str, Path)) else paths
-    expected = "expected CIFAR-10's binary version (data_batch_1.bin … test_batch.bin, unpacked)"
-    batches = []
-    for path in map(Path, paths):
-        content = np.frombuffer(existing(path, expected).read_bytes(), np.uint8)
+    expected = "expected CIFAR-10's binary version, unpacked"
+    paths = sorted(Path(folder).glob("data_batch_*.bin"))
+    if not paths:
+        raise FileNotFoundError(f"{folder}: no data_batch_*.bin in it; {expected}")
+    batches = [np.fromfile(path, np.uint8) for path in paths]
+    for path, content in zip(paths, batches):
         if len(content) == 0 or len(content) % CIFAR_RECORD:
-            raise ValueError(
-                f"{path}: {len(content)} bytes, not a whole number of {CIFAR_RECORD}-byte records; {expected}"
-            )
-        records = content.reshape(-1, CIFAR_RECORD)
-        if records[:, 0].max() > 9:
-            worst = int(np.argmax(records[:, 0] > 9))
-            raise ValueError(f"{path}: record {worst} has label {records[worst, 0]}, not 0 to 9; {expected}")
-        batches.append(records)
-    if not batches:
-        raise ValueError(f"paths must name at least one file; {expected}")
-    records = np.concatenate(batches)
+            length = f"{len(content)} bytes, not a whole number of {CIFAR_RECORD}-byte records"
+            raise ValueError(f"{path}: {length}; {expected}")
+        if (label := content[::CIFAR_RECORD].max()) > 9:
+            raise ValueError(f"{path}: a label {label}, not 0 to 9; {expected}")
+    records = np.concatenate(batches).reshape(-1, CIFAR_RECORD)
     return _images(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1) / 255, records[:, 0])
 
 
-def mnist(images: str | Path, labels: str | Path | None = None) -> Images:
+def mnist(folder: str | Path) -> Images:
     """A user's MNIST (or a set of its format: IDX, gzipped or not), centred and scaled as in `Images`.
 
-    images: e.g. train-images-idx3-ubyte.gz, magic number 2051. labels: e.g. train-labels-idx1-ubyte.gz, magic number
-    2049, in the same order, or None. Raises FileNotFoundError for a missing file, ValueError for one with another magic
-    number or length, for labels above 9, or where the counts differ. The data (Y. LeCun, C. Cortes, C. Burges) come
-    with no licence file; see their page for the terms.
+    The data (Y. LeCun, C. Cortes, C. Burges) come with no licence file; see their page for the terms.
+
+    Args:
+        folder: with train-images-idx3-ubyte(.gz), magic number 2051, and, if there are labels, with
+            train-labels-idx1-ubyte(.gz), magic number 2049, in the same order.
+
+    Raises:
+        FileNotFoundError: there are no images.
+        ValueError: names the file and the fault: another magic number or length, labels above 9, counts that differ.
     """
-    pixels = _idx(Path(images), 3, "images (e.g. train-images-idx3-ubyte, gzipped or not)")
-    if labels is None:
-        return _images(pixels / 255)
-    classes = _idx(Path(labels), 1, "labels (e.g. train-labels-idx1-ubyte, gzipped or not)")
-    if len(classes) != len(pixels):
-        raise ValueError(
-            f"{labels}: {len(classes)} labels for the {len(pixels)} images of {images}; expected one for each"
-        )
-    if classes.max() > 9:
-        raise ValueError(f"{labels}: a label {classes.max()}; expected 0 to 9")
+    pixels = _idx(Path(folder), "images", 3)
+    if pixels is None:
+        raise FileNotFoundError(f"{folder}: no train-images-idx3-ubyte in it, gzipped or not; expected MNIST")
+    classes = _idx(Path(folder), "labels", 1)
+    if classes is not None and len(classes) != len(pixels):
+        raise ValueError(f"{folder}: {len(classes)} labels for {len(pixels)} images; expected one for each")
+    if classes is not None and classes.max() > 9:
+        raise ValueError(f"{folder}: a label {classes.max()}; expected 0 to 9")
     return _images(pixels / 255, classes)
 
 
-def cifar10_folder(folder: str | Path) -> Images:
-    """All data_batch_*.bin of a folder, by `cifar10`. Raises FileNotFoundError where there is none."""
-    found = sorted(Path(folder).glob("data_batch_*.bin"))
-    if not found:
-        raise FileNotFoundError(f"{folder}: no data_batch_*.bin in it; expected CIFAR-10's binary version, unpacked")
-    return cifar10(found)
-
-
-def mnist_folder(folder: str | Path) -> Images:
-    """The train-images-idx3-ubyte (or .gz) of a folder with its train-labels-idx1-ubyte, if there, by `mnist`.
-
-    Raises FileNotFoundError where there are no images.
-    """
-    images, labels = (
-        next((path for end in ("", ".gz") if (path := Path(folder) / f"train-{name}-ubyte{end}").exists()), None)
-        for name in ("images-idx3", "labels-idx1")
-    )
-    if images is None:
-        raise FileNotFoundError(f"{folder}: no train-images-idx3-ubyte in it, gzipped or not; expected MNIST")
-    return mnist(images, labels)
-
-
-def _idx(path, dimensions, noun):
-    """An array of bytes from an IDX file: big-endian magic number 0x0800 + dimensions, one size each, the bytes."""
-    expected = f"expected MNIST {noun}"
-    content = existing(path, expected).read_bytes()
+def _idx(folder, noun, dimensions):
+    """A train-…-ubyte file, or None: big-endian magic number 0x0800 + dimensions, one size each, the bytes."""
+    name = f"train-{noun}-idx{dimensions}-ubyte"
+    path = next((path for end in ("", ".gz") if (path := folder / f"{name}{end}").is_file()), None)
+    if path is None:
+        return None
+    expected, content = f"expected MNIST {noun}", path.read_bytes()
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
@@ -165,9 +156,8 @@ def _idx(path, dimensions, noun):
     magic, *sizes = (int(number) for number in np.frombuffer(content[:header], ">u4"))
     if magic != 0x0800 + dimensions:
         raise ValueError(f"{path}: magic number {magic}, not {0x0800 + dimensions}; {expected}")
-    announced = header + int(np.prod(sizes, dtype=object))
+    announced, shape = header + math.prod(sizes), " × ".join(map(str, sizes))
     if len(content) != announced or announced == header:
-        shape = " × ".join(map(str, sizes))
         raise ValueError(
             f"{path}: {len(content)} bytes, but {announced} by its header ({shape}); {expected}, not empty"
         )

@@ -39,37 +39,22 @@ def sample_chunks(path: str | Path, rows: int = 16_384) -> Iterator[Float[np.nda
             Python objects (pickles) are refused unread. Errors come when the iteration reaches them; rows are counted
             from 0, lines and columns of text from 1.
     """
-    path = existing(Path(path), EXPECTED)
-    rows = check.integer("rows", rows, 2)
+    path, rows = Path(path), check.integer("rows", rows, 2)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; {EXPECTED}")
     if path.suffix.lower() not in READERS:
         raise ValueError(f"{path}: unknown kind of file {path.suffix!r}; {EXPECTED}")
     yield from READERS[path.suffix.lower()](path, rows)
 
 
-def _npy_chunks(path, rows):
+def _array_chunks(path, rows):
+    kind = path.suffix.lower()
+    saver = "save" if kind == ".npy" else "savez"
+    remedy = f"save the samples again with numpy.{saver}(path, x), x real of shape (n, d), n ≥ 2, d ≥ 1"
     try:
-        table = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # foreign, damaged, or Python objects: NumPy's parser fails in many ways, and says how
-        raise ValueError(f"{path}: not a whole .npy file of numbers ({_brief(error)}); {_resave('save')}") from None
-    yield from _array_chunks(path, table, rows, _resave("save"))
-
-
-def _npz_chunks(path, rows):
-    remedy = _resave("savez")
-    try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-            if len(archive.files) != 1:
-                names = ", ".join(archive.files)
-                raise ValueError(f"{len(archive.files)} arrays in it ({names})")
-            table = archive[archive.files[0]]
-            if not isinstance(table, np.ndarray):
-                raise ValueError(f"{archive.files[0]} is not an array")
-    except Exception as error:  # as above, and zipfile's own failures
-        raise ValueError(f"{path}: not a whole .npz file of one array of numbers ({_brief(error)}); {remedy}") from None
-    yield from _array_chunks(path, table, rows, remedy)
-
-
-def _array_chunks(path, table, rows, remedy):
+        table = np.lib.format.open_memmap(path, mode="r") if kind == ".npy" else _only_array(path)
+    except Exception as error:  # foreign, damaged, or Python objects: NumPy's parsers fail in many ways, and say how
+        raise ValueError(f"{path}: not a whole {kind} file of one array ({_brief(error)}); {remedy}") from None
     if table.dtype.kind not in "fiu":
         raise ValueError(f"{path}: dtype {table.dtype}, not real numbers; {remedy}")
     if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 1:
@@ -81,6 +66,13 @@ def _array_chunks(path, table, rows, remedy):
             where = f"row {start + row}, column {column} (counted from 0)"
             raise ValueError(f"{path}: {chunk[row, column]} in {where}; leave out or fill in such rows")
         yield chunk
+
+
+def _only_array(path):
+    with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+        if len(archive.files) != 1:
+            raise ValueError(f"{len(archive.files)} arrays in it ({', '.join(archive.files)})")
+        return np.asarray(archive[archive.files[0]])
 
 
 def _csv_chunks(path, rows):
@@ -134,18 +126,8 @@ def _is_name(field):
     return False
 
 
-READERS = {".npy": _npy_chunks, ".npz": _npz_chunks, ".csv": _csv_chunks}
+READERS = {".npy": _array_chunks, ".npz": _array_chunks, ".csv": _csv_chunks}
 
 
 def _brief(error):
     return " ".join(str(error).split())[:160]
-
-
-def _resave(function):
-    return f"save the samples again with numpy.{function}(path, x), x real of shape (n, d), n ≥ 2, d ≥ 1"
-
-
-def existing(path, expected):
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; {expected}")
-    return path

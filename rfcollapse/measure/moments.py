@@ -110,8 +110,9 @@ def power_sums(
 
 def _tables(chunks, width=None) -> Iterator[np.ndarray]:
     for chunk in chunks:
-        chunk = check.table("chunks", chunk)
+        chunk = check.table("chunks", chunk, minimum=0)
         width = width or chunk.shape[1]
         if chunk.shape[1] != width:
             raise ValueError(f"chunks must all have {width} columns; got {chunk.shape[1]}")
-        yield chunk
+        if len(chunk):
+            yield chunk

@@ -246,6 +246,11 @@ def test_the_reference_s_total_is_that_of_all_its_rows():
     np.testing.assert_allclose(known.variances[:-1], along[:5000].var(axis=0), rtol=1e-9)
 
 
+def test_the_last_row_may_come_alone():
+    rows = np.random.default_rng(23).standard_normal((samples.CHUNK + 1, 2))
+    assert list(monitor.start(samples.open_samples(rows)).reference.counts) == [2048, 2048, 4097]
+
+
 def test_a_shift_of_the_mean_changes_no_moment():
     generator = np.random.default_rng(19)
     rows = generator.laplace(size=(1000, 3)) * SCALES

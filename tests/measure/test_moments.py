@@ -30,7 +30,7 @@ def test_moments_take_the_chunks_of_a_file(tmp_path):
     np.testing.assert_allclose(result.covariance, np.cov(samples.T, bias=True), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cuts", [[], [1, 30, 31, 65]])
+@pytest.mark.parametrize("cuts", [[], [1, 30, 30, 31, 65]])
 def test_power_sums_are_those_of_the_whole(cuts):
     samples, centre = rng(3).normal(size=(100, 4)) + 1, np.array([1.0, 0.0, 2.0, 1.0])
     directions = np.linalg.qr(rng(4).normal(size=(4, 4)))[0][:, :2]
