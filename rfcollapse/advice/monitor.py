@@ -5,27 +5,22 @@ that no direction looks larger than it is merely because it was chosen); its tot
 round is measured along the same directions.
 """
 
-import json
 import math
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from scipy import special, stats
 from scipy.spatial.distance import cdist
 
 from .. import check
 from ..measure.moments import moments, power_sums
 from ..measure.rates import Interval, rate_interval, variance_ratio_interval
-from ..output import plain
 from ..theory.flow import required_fraction_for_rate
 from . import mechanisms
 from .samples import NULL, Reservoir
+from .state import Reference, Round, State
 
-VERSION = 1  # of the state file
 FEWEST = 20  # rows behind levels; the reference has half of its own there
 TRACKED, TRACKED_SHARE = 32, 0.99  # directions followed: those that make up 99 % of the variance, 32 at most
 POINTS, NEIGHBOURS = 1000, 5  # for coverage
@@ -33,55 +28,6 @@ WINDOW, TREND_WINDOW = 8, 20  # latest rounds that a rate is taken from, and the
 FALSE_ALARM, HORIZON = 0.05, 100  # chance of any alarm in 100 healthy rounds
 COVERAGE_TOLERANCE = 0.05  # by which coverage may differ between rounds of a healthy series
 DEAD = 1e-30  # of the reference's variance
-
-
-class Reference(NamedTuple):
-    """Real data, as far as the monitor needs them."""
-
-    name: str
-    """Where they came from."""
-    mean: Float[np.ndarray, " columns"]
-    """Their mean."""
-    directions: Float[np.ndarray, "columns k"]
-    """Unit vectors, largest variance first."""
-    counts: Float[np.ndarray, " k_and_1"]
-    """Rows behind each variance."""
-    variances: Float[np.ndarray, " k_and_1"]
-    """Along the directions, and in total."""
-    kurtosis: Float[np.ndarray, " k_and_1"]
-    """n × the squared relative error of each variance: fourth moment over squared variance − 1, 2 if Gaussian."""
-    points: Float[np.ndarray, "points k"]
-    """Some rows along the directions."""
-    radii: Float[np.ndarray, " points"]
-    """Distance of each to its 5th neighbour among them."""
-
-
-class Round(NamedTuple):
-    """One round's samples, as far as the monitor needs them."""
-
-    name: str
-    """Where they came from."""
-    count: int
-    """Rows."""
-    variances: Float[np.ndarray, " k_and_1"]
-    """Along the reference's directions, and in total."""
-    kurtosis: Float[np.ndarray, " k_and_1"]
-    """As in `Reference`."""
-    coverage: float
-    """Share of the reference's points with some of 1000 samples within their radius."""
-    coverage_error: float
-    """An upper estimate of its standard error (Efron and Stein: jackknife over the samples)."""
-    coverage_expected: float
-    """What samples of the reference's own law would reach on average, whatever the law (Naeem et al. 2020)."""
-
-
-class State(NamedTuple):
-    """All that is remembered from round to round."""
-
-    reference: Reference
-    """The real data."""
-    rounds: tuple[Round, ...]
-    """In order."""
 
 
 class Verdict(NamedTuple):
@@ -156,17 +102,17 @@ def add(state: State, chunks: Callable[[], Iterator], name: str = "samples") -> 
 def _followed(chunks, mean, directions, name):
     """Rows, central variances and (κ − 1) along directions and in total, and up to 1000 rows, in one pass."""
     chosen = Reservoir(POINTS)
-    sums = power_sums(chosen.passing(_of_width(chunks, len(mean), name)), mean, directions, order=4)
+    sums = power_sums(chosen.passing(_of_width(chunks, len(mean), name)), mean, directions, order=4, norm=True)
     count = int(sums.counts[0])
     if count < FEWEST:
         raise ValueError(f"{name}: too few rows; at least {FEWEST} are needed, {2 * FEWEST} in the reference")
     first, second, third, fourth = sums.along[:, 0] / count
-    square, fourth_power = sums.norm[:, 0] / count
+    shift, square, fourth_power = sums.norm[:, 0] / [count**2, count, count]
     variances = second - first**2
     central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
     safe = np.where(variances > 0, variances, 1.0)
     kurtosis = np.append(np.where(variances > 0, central / safe**2 - 1, 0.0), fourth_power / square**2 - 1)
-    variances = np.append(variances, square - np.sum((sums.shift[0] / count) ** 2))
+    variances = np.append(variances, square - shift)
     return count, np.maximum(variances, 0.0), np.maximum(kurtosis, 0.0), (chosen.rows - mean) @ directions
 
 
@@ -256,28 +202,3 @@ def _advice(known, share, rate, retain, real_fraction, mechanism):
     own = np.maximum(rate.high + np.log1p(real_fraction * (1 / share.low - 1)), 0.0)
     fractions = np.asarray(required_fraction_for_rate(own, retain))
     return float(fractions[-1]), float(fractions.max())
-
-
-def save(state: State, path: str | Path):
-    """Writes the state as JSON, whole or not at all; `load` reads it."""
-    path = Path(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_text(json.dumps({"version": VERSION, **plain(state)}))
-    os.replace(beside, path)
-
-
-def load(path: str | Path) -> State:
-    """Reads what `save` wrote; ValueError, in a line, for anything else."""
-    try:
-        kept = json.loads(Path(path).read_text())
-        version = kept.pop("version")
-        if version == VERSION:
-            reference = Reference(**_arrays(kept["reference"]))
-            return State(reference, tuple(Round(**_arrays(found)) for found in kept["rounds"]))
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a monitor's state ({' '.join(str(error).split())[:80]})") from None
-    raise ValueError(f"{path}: a state of version {version}, this program reads {VERSION}; start a new one")
-
-
-def _arrays(kept):
-    return {key: np.array(item) if isinstance(item, list) else item for key, item in kept.items()}

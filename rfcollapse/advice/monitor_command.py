@@ -9,8 +9,9 @@ import numpy as np
 from ..data import DATA_HELP
 from ..output import plain
 from . import mechanisms
-from .monitor import WINDOW, add, judge, load, save, start
+from .monitor import WINDOW, add, judge, start
 from .samples import open_samples
+from .state import load, save
 
 
 def add_options(command):

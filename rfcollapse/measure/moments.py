@@ -28,10 +28,8 @@ class PowerSums(NamedTuple):
     """Samples in each group."""
     along: Float[np.ndarray, "order g k"]
     """Σ (vᵢᵀ(x − c))^p, p = 1 … order, along k directions vᵢ."""
-    shift: Float[np.ndarray, "g d"]
-    """Σ (x − c)."""
-    norm: Float[np.ndarray, "2 g"]
-    """Σ |x − c|² and Σ |x − c|⁴."""
+    norm: Float[np.ndarray, "3 g"] | None
+    """|Σ (x − c)|², Σ |x − c|² and Σ |x − c|⁴, where they were asked for."""
 
 
 def moments(chunks: Iterable[Real[ArrayLike, "_ d"]]) -> Moments:
@@ -72,8 +70,9 @@ def power_sums(
     *,
     order: int = 2,
     groups: int = 1,
+    norm: bool = False,
 ) -> PowerSums:
-    """Σ (vᵢᵀ(x − c))^p over the rows of all chunks, and Σ |x − c|², Σ |x − c|⁴, in groups of every g-th row.
+    """Σ (vᵢᵀ(x − c))^p over the rows of all chunks, in groups of every g-th row.
 
     Args:
         chunks: finite arrays of width d.
@@ -81,6 +80,7 @@ def power_sums(
         directions: v₁ … v_k, unit vectors.
         order: the highest power p.
         groups: g ≥ 1; row i belongs to group i mod g, so that an order in the rows does no harm.
+        norm: whether to sum powers of |x − c|, too.
 
     Example:
         >>> import numpy as np
@@ -90,22 +90,29 @@ def power_sums(
                [ 4.]])
     """
     counts, along = np.zeros(groups), np.zeros((order, groups, directions.shape[1]))
-    shift, norm = np.zeros((groups, len(centre))), np.zeros((2, groups))
+    shift, squared = np.zeros((groups, len(centre))), np.zeros((2, groups, 1))
     row = 0
     for chunk in _tables(chunks, len(centre)):
         centred = chunk - centre
-        projected, squares = centred @ directions, np.einsum("ij,ij->i", centred, centred)
-        for group in range(groups):
-            rows = slice((group - row) % groups, None, groups)
-            counts[group] += len(squares[rows])
-            shift[group] += centred[rows].sum(axis=0)
-            norm[:, group] += squares[rows].sum(), (squares[rows] ** 2).sum()
-            power = projected[rows]
-            for p in range(order):
-                along[p, group] += power.sum(axis=0)
-                power = power * projected[rows]
+        projected = centred @ directions
+        for p in range(order):
+            power = projected if p == 0 else power * projected
+            along[p] += _by_group(power, row, groups)
+        counts += _by_group(np.ones((len(chunk), 1)), row, groups)[:, 0]
+        if norm:
+            squares = np.einsum("ij,ij->i", centred, centred)[:, None]
+            shift += _by_group(centred, row, groups)
+            squared += _by_group(squares, row, groups), _by_group(squares**2, row, groups)
         row += len(chunk)
-    return PowerSums(counts, along, shift, norm)
+    return PowerSums(counts, along, np.stack([(shift**2).sum(axis=1), *squared[:, :, 0]]) if norm else None)
+
+
+def _by_group(values, row, groups):
+    """Sums over every g-th row, the first of which is the row-th of all."""
+    whole = len(values) // groups * groups
+    sums = values[:whole].reshape(-1, groups, values.shape[1]).sum(axis=0)
+    sums[: len(values) - whole] += values[whole:]
+    return np.roll(sums, row % groups, axis=0)
 
 
 def _tables(chunks, width=None) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ import pytest
 
 from rfcollapse.__main__ import main
 from rfcollapse.advice import mechanisms, monitor, samples
+from rfcollapse.advice import state as states
 from rfcollapse.measure.coverage import coverage
 
 SCALES = np.array([9.0, 4.0, 1.0])
@@ -203,7 +204,7 @@ def test_state_goes_on_where_it_was(tmp_path, capsys):
     assert codes[0] == 0 and codes[-1] == 2
     assert [part["rounds"][0] for part in parts] == at_once["rounds"]
     assert [path.name for path in tmp_path.glob("state*")] == ["state.json"]
-    state = monitor.load(tmp_path / "state.json")
+    state = states.load(tmp_path / "state.json")
     assert len(state.rounds) == 5 and state.reference.directions.shape == (3, 3)
 
 
