@@ -90,7 +90,7 @@ def dimension(key):
 
 def retention(key):
     """Flows on their own samples with the real fraction that `budget` names: the share of the total variance."""
-    mechanism = mechanisms.flow(KEEP["steps"])
+    mechanism = mechanisms.Flow(KEEP["steps"])
     digits = np.asarray(data.digits().samples)
     spectrum = samples.spectrum(samples.open_samples(digits)).variances
     gaussian = data.exact_gaussians(key, SEEDS, PAIRS, VARIANCES)

@@ -22,13 +22,16 @@ SYMMETRY_TOLERANCE = 1e-8  # of the largest entry; covers covariances accumulate
 INDEFINITE_TOLERANCE = 1e-8  # of the largest eigenvalue, likewise
 
 
-def real(name, value):
-    """Finite real numbers of any shape, as float64."""
-    if isinstance(value, jax.core.Tracer):
-        return value.astype(jnp.float64)
+def finite(name, value):
+    """Finite real numbers of any shape, as a float64 NumPy array; no tracers."""
     array = _numbers(name, value)
     _require(np.isfinite(array), array, f"{name} must be finite")
-    return jnp.asarray(array)
+    return array
+
+
+def real(name, value):
+    """Finite real numbers of any shape, as float64."""
+    return value.astype(jnp.float64) if isinstance(value, jax.core.Tracer) else jnp.asarray(finite(name, value))
 
 
 def nonnegative(name, value):
@@ -67,9 +70,17 @@ def one_of(name, value, allowed):
 
 def samples(name, value, minimum=1):
     """Samples in rows, (n, d) with n ≥ minimum and d ≥ 1, finite, as float64."""
-    array = real(name, value)
+    return _table(name, real(name, value), minimum)
+
+
+def table(name, value, minimum=1):
+    """The same as a NumPy array; no tracers."""
+    return _table(name, finite(name, value), minimum)
+
+
+def _table(name, array, minimum):
     if array.ndim != 2 or array.shape[0] < minimum or array.shape[1] < 1:
-        rows = f"at least {minimum} row{'s' if minimum > 1 else ''}"
+        rows = f"at least {minimum} row{'' if minimum == 1 else 's'}"
         raise ValueError(f"{name} must be a table of shape (n, d) with {rows}; got shape {array.shape}")
     return array
 

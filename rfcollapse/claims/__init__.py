@@ -10,9 +10,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import scipy.stats
-
 from .. import check
+from ..measure.rates import half_width
 from .registry import REGISTRY
 
 CONFIDENCE = 0.99
@@ -78,7 +77,7 @@ def judge(
         raise ValueError(f"standard_error must be 0 for an exact claim; got {standard_error:.6g}")
     if standard_error > 0 and n < 2:
         raise ValueError(f"n must be at least 2 where there is a standard error; got {n}")
-    slack = scipy.stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * standard_error if standard_error > 0 else 0.0
+    slack = float(half_width(standard_error, n, CONFIDENCE))
     distance = measurement - float(check.real("prediction", prediction))
     if kind != "bound":
         distance = abs(distance)

@@ -35,7 +35,7 @@ from . import looks as pictures
 from .folder import Log, read
 
 IMAGES = {"digits": data.digits, "photos": data.photo_patches, "photos32": partial(data.photo_patches, 32)}
-FOLDERS = {"mnist": data.mnist_folder, "cifar": data.cifar10_folder}
+FOLDERS = {"mnist": data.mnist, "cifar": data.cifar10}
 OTHERS = "mnist:FOLDER, cifar:FOLDER, or a .npy, .npz or .csv file"
 MIXTURES = {
     "eight_gaussians": data.eight_gaussians,
