@@ -84,19 +84,8 @@ def predicted(axes, x, y, series: int | str, label: str | None = None):
 def measured(axes, x, y, error, series: int | str, label: str | None = None, *, x_error=None):
     """A measurement: the points of a series with error bars of one standard error (None: without)."""
     look = style(series)
-    axes.errorbar(
-        x,
-        y,
-        _bars(error),
-        _bars(x_error),
-        color=look.colour,
-        marker=look.marker,
-        markerfacecolor="white",
-        linestyle="none",
-        capsize=2,
-        label=label,
-        zorder=3,
-    )
+    points = dict(marker=look.marker, markerfacecolor="white", linestyle="none", capsize=2, zorder=3)
+    axes.errorbar(x, y, _bars(error), _bars(x_error), color=look.colour, label=label, **points)
 
 
 def compare(axes, x, law, runs, series: int | str, label: str | None = None, *, every: int = 1):
