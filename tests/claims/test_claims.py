@@ -1,6 +1,8 @@
 """The ledger: verdicts, mutations that must come out refuted, and files that must not be lost."""
 
 import json
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -197,3 +199,15 @@ def test_read_refuses_what_is_no_ledger(tmp_path):
     (tmp_path / "claims.json").write_text('[{"id": 3')
     with pytest.raises(ValueError, match="is not a ledger"):
         ledger.read(tmp_path / "claims.json")
+
+
+def test_the_ledger_is_shown_without_what_draws_or_runs_notebooks():
+    script = """
+import sys
+from rfcollapse import __main__
+from rfcollapse.claims import reproduce
+assert __main__.main(["claims"]) == 0
+print([name for name in ("matplotlib", "PIL", "nbformat", "nbclient") if name in sys.modules])
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1] == "[]", said.stderr
