@@ -13,15 +13,21 @@ class Claim(NamedTuple):
     """One line of the registry."""
 
     id: str
+    """Its name, for good."""
     statement: str
+    """One sentence, with the sizes it is tested at."""
     source: str
     """"paper" (Zhu et al., arXiv 2412.08175), a neighbour paper by name, or "ours"."""
     kind: str
     """"exact", "law", "bound" or "observation"; see `rfcollapse.claims.judge`."""
     margin: float
+    """How far from the prediction a measurement may lie, in the unit."""
     unit: str
+    """Of prediction, measurement and margin."""
     notebook: str
+    """The one that records it, without suffix."""
     expected: str = "confirmed"
+    """The verdict expected: as `judge` gives it."""
     runs: int = 1
     """The fewest independent runs that may stand behind a measurement."""
 
