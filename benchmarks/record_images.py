@@ -1,4 +1,4 @@
-"""The image runs of notebook 07 that take longer than a notebook may: all schemes, ablations, one first model for all.
+"""The image runs of notebook 10 that take longer than a notebook may: all schemes, ablations, one first model for all.
 
     python benchmarks/record_images.py [--scale cpu | gpu] [PART …]
 

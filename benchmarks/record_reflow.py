@@ -1,4 +1,4 @@
-"""The trained networks of notebooks 06 and 08 that take longer than a notebook may.
+"""The trained networks of notebooks 07, 08 and 11 that take longer than a notebook may.
 
     python benchmarks/record_reflow.py [PART …]
 

@@ -6,20 +6,28 @@ error of the planned run, never from its outcome.
 
 from typing import NamedTuple
 
+from ..schemes import SCHEMES
+
 
 class Claim(NamedTuple):
     """One line of the registry."""
 
     id: str
+    """Its name, for good."""
     statement: str
+    """One sentence, with the sizes it is tested at."""
     source: str
     """"paper" (Zhu et al., arXiv 2412.08175), a neighbour paper by name, or "ours"."""
     kind: str
     """"exact", "law", "bound" or "observation"; see `rfcollapse.claims.judge`."""
     margin: float
+    """How far from the prediction a measurement may lie, in the unit."""
     unit: str
+    """Of prediction, measurement and margin."""
     notebook: str
+    """The one that records it, without suffix."""
     expected: str = "confirmed"
+    """The verdict expected: as `judge` gives it."""
     runs: int = 1
     """The fewest independent runs that may stand behind a measurement."""
 
@@ -28,18 +36,15 @@ LINEAR_DAE = "01_linear_dae"
 COLLAPSE = "02_collapse"
 REAL_DATA = "03_real_data"
 FINITE = "04_finite_samples"
-FLOW = "05_rectified_flow"
-REFLOW = "06_reflow"
-IMAGES = "07_images"
-REAL_SHARE = "08_how_much_real_data"
+REFITTING = "05_refitting"
+FLOW = "06_rectified_flow"
+REFLOW = "07_reflow"
+MIXTURES = "08_mixtures"
+IMAGES = "10_images"
+REAL_SHARE = "11_how_much_real_data"
 
-SCHEMES = {
-    "reflow": "Reflow",
-    "ra": "RA Reflow",
-    "anchored": "anchored pairs",
-    "oras": "ORAS",
-    "fresh": "fresh pairs",
-}
+PREDICTED = {scheme: SCHEMES[scheme].title for scheme in ("reflow", "ra", "anchored", "oras", "fresh")}
+"""The schemes that have a law of their own, and what statements call them."""
 
 # A table, read by rows: id; statement; source, kind, margin, unit, notebook.
 # fmt: off
@@ -192,42 +197,43 @@ CLAIMS = (
     Claim("retention-own-shift",
         "From own data n samples lift the mean retention by the factor 1 + F″V/(2u(1 − F′)), here 1 + .31/n (n = 32)",
         "ours", "law", 0.004, "measured over infinite n", FINITE, runs=1000),
+    # ------------------------------------------------------------------------------------ 05 refitting a Gaussian
     Claim("lyapunov-spectrum",
         "Refitting in d dimensions changes log-std i by ½[ψ((ν − i + 1)/2) + ln(2/n)] a round, ν = n or n − 1",
-        "ours", "law", 0.005, "log-std a round, worst of 8", FINITE, runs=10_000),
+        "ours", "law", 0.005, "log-std a round, worst of 8", REFITTING, runs=10_000),
     Claim("refit-mean-std",
         "The mean std of an unbiased fit falls by the factor E√χ²(n − 1)/√(n − 1) a round",
-        "Bertrand et al., arXiv 2310.00429", "law", 0.01, "measured over predicted", FINITE, runs=1000),
+        "Bertrand et al., arXiv 2310.00429", "law", 0.01, "measured over predicted", REFITTING, runs=1000),
     Claim("unbiased-fit-survives",
         "Unbiased fits, whose mean variance stays, keep most runs alive: half the variance after 100 rounds of n = 10",
-        "a common reading", "law", 0.5, "share of runs", FINITE, expected="refuted", runs=1000),
+        "a common reading", "law", 0.5, "share of runs", REFITTING, expected="refuted", runs=1000),
     Claim("tail-bound-estimated-mean",
         "Pr(std_j > ε) ≤ (std_0/ε) e^(−j/(4n − 1)) for an estimated mean, unbiased: 99 % upper limits",
-        "Suresh et al., arXiv 2412.17646", "bound", 0.0, "upper limit over what is allowed", FINITE, runs=100_000),
+        "Suresh et al., arXiv 2412.17646", "bound", 0.0, "upper limit over what is allowed", REFITTING, runs=100_000),
     Claim("tail-bound-known-mean",
         "The same bound holds for a known mean (n = 1, j = 100, ε = 200 std_0)",
         "Suresh et al., arXiv 2412.17646, read without its condition",
-        "bound", 0.0, "decades of probability over bound", FINITE, expected="refuted"),
+        "bound", 0.0, "decades of probability over bound", REFITTING, expected="refuted"),
     Claim("accumulate-mean-limit",
         "Accumulating, the mean variance of MLE fits tends to sin(π/√n)/(π/√n) instead of zero (n = 8)",
         "ours; the process of Gerstgrasser et al., arXiv 2404.01413",
-        "law", 0.03, "share of the real variance", FINITE, runs=1000),
+        "law", 0.03, "share of the real variance", REFITTING, runs=1000),
     Claim("subsample-mean",
         "Accumulating with a fixed budget, the mean variance of MLE fits follows a product formula (n = 8, 30 rounds)",
         "ours; the process of Kazdan et al., arXiv 2410.16713",
-        "law", 0.03, "share of the real variance", FINITE, runs=1000),
+        "law", 0.03, "share of the real variance", REFITTING, runs=1000),
     Claim("accumulate-plateau",
         "Accumulating, the spread of fits after j rounds is Σ 1/m² of one round's, never above π²/6 (40 rounds)",
         "Gerstgrasser et al., arXiv 2404.01413; Dey and Donoho, arXiv 2410.22812",
-        "law", 0.08, "variance of log-std, over 1/(2n)", FINITE, runs=1000),
+        "law", 0.08, "variance of log-std, over 1/(2n)", REFITTING, runs=1000),
     Claim("golden-weight",
         "Fresh real data, as many as synthetic, weighted by .618 leave a stationary variance of .618/n_real",
         "He et al., arXiv 2502.18049; formula ours",
-        "law", 0.02, "variance of the mean, over 1/n_real", FINITE, runs=1000),
+        "law", 0.02, "variance of the mean, over 1/n_real", REFITTING, runs=1000),
     Claim("pooling-is-best",
         "Giving real and synthetic data the same weight per point does as well as the best weight",
-        "a common practice", "law", 0.02, "variance, pooled over best", FINITE, expected="refuted", runs=8),
-    # -------------------------------------------------------------------------------------------- 05 rectified flow
+        "a common practice", "law", 0.02, "variance, pooled over best", REFITTING, expected="refuted", runs=8),
+    # -------------------------------------------------------------------------------------------- 06 rectified flow
     Claim("velocity-least-squares",
         "Least squares of x1 − x0 on x_t finds the closed form of the velocity, at λ = 4, 1 and 1/4",
         "ours", "law", 0.01, "slope of measured over predicted", FLOW, runs=8),
@@ -266,7 +272,7 @@ CLAIMS = (
     Claim("finite-n-fixed-pairs",
         "Fitted by least squares to n pairs whose noise is drawn once, the flow has no such drift",
         "ours", "law", 0.1, "share of the Wishart drift", FLOW, runs=1000),
-    # --------------------------------------------------------------------------- 06 Reflow and the balance law
+    # --------------------------------------------------------------------------- 07 Reflow and the balance law
     Claim("balance-law",
         "Fitted with ridge τ to any coupling, the flow has G (Q0 + τ) Gᵀ = Q1 + τ; an ODE solver finds that G in d = 4",
         "ours", "exact", 1e-7, "relative distance", REFLOW),
@@ -274,13 +280,13 @@ CLAIMS = (
         Claim(f"law-linear-{scheme}",
             f"Trained with input noise, the linear model obeys the law of {name} for five rounds, in both directions",
             "ours", "law", 0.03, "measured over predicted change in log-variance, the worse direction", REFLOW, runs=8)
-        for scheme, name in (SCHEMES | {"ora": "ORA, which is Reflow at the ridge τ/(1 − α)"}).items()
+        for scheme, name in (PREDICTED | {"ora": "ORA, which is Reflow at the ridge τ/(1 − α)"}).items()
     ),
     *(
         Claim(f"law-mlp-{scheme}",
             f"Trained with input noise, an MLP follows {name} for five rounds, as the best nonlinear velocity would",
             "ours", "law", 0.05, "measured over predicted change in log-variance, the worse direction", REFLOW, runs=8)
-        for scheme, name in SCHEMES.items()
+        for scheme, name in PREDICTED.items()
     ),
     Claim("network-correction-d8",
         "Mixing in fresh pairs, an MLP in d = 8 generates 3.8 % less variance than the law for linear models",
@@ -321,23 +327,25 @@ CLAIMS = (
     Claim("rule-of-thumb",
         "A self-consuming flow at α = .2 retains α/(α + e^r − 1), r being its own rate, measured at the retained level",
         "ours", "law", 0.02, "retention, measured less promised, the worse direction", REFLOW, runs=8),
+    # ------------------------------------------------------------------------------------------------- 08 mixtures
     Claim("mixture-w2-reflow",
         "Sliced W2 to eight Gaussians (the circle's radius is 1.4) that an MLP adds in five rounds of Reflow",
-        "ours", "observation", 0.0, "sliced W2, round 5 less round 0", REFLOW, expected="observed", runs=8),
+        "ours", "observation", 0.0, "sliced W2, round 5 less round 0", MIXTURES, expected="observed", runs=8),
     *(
         Claim(f"mixture-precision-{scheme}",
             f"Precision on eight Gaussians (samples near real ones) that five rounds on {name} cost an MLP",
-            "ours", "observation", 0.0, "precision, round 5 less round 0", REFLOW, expected="observed", runs=8)
-        for scheme, name in (SCHEMES | {"reflow": "Reflow's pairs", "ra": "RA pairs", "oras": "ORAS pairs"}).items()
+            "ours", "observation", 0.0, "precision, round 5 less round 0", MIXTURES, expected="observed", runs=8)
+        for scheme, name in (PREDICTED | {"reflow": "Reflow's pairs", "ra": "RA pairs", "oras": "ORAS pairs"}).items()
         if scheme != "fresh"
     ),
     Claim("mixture-recall-oras",
         "Recall of eight Gaussians that five rounds of ORAS cost, which takes a Gaussian's score for the mixture's",
-        "ours", "observation", 0.0, "recall, round 5 less round 0", REFLOW, expected="observed", runs=8),
+        "ours", "observation", 0.0, "recall, round 5 less round 0", MIXTURES, expected="observed", runs=8),
     Claim("mixture-later-rounds",
         "What rounds 2 to 5 of Reflow on eight Gaussians do to the sliced W2 of one-step samples",
-        "ours", "observation", 0.0, "sliced W2 in one step, round 5 over round 1", REFLOW, expected="observed", runs=8),
-    # ----------------------------------------------------------------------------------------------------- 07 images
+        "ours",
+        "observation", 0.0, "sliced W2 in one step, round 5 over round 1", MIXTURES, expected="observed", runs=8),
+    # ----------------------------------------------------------------------------------------------------- 10 images
     Claim("images-order-of-death",
         "Under Reflow with input noise the law orders the principal directions of the digits by their change (MLP)",
         "ours",
@@ -366,7 +374,7 @@ CLAIMS = (
     Claim("images-unet-order",
         "Rank correlation of variance and its change over these rounds: do the small directions die first? (recorded)",
         "ours", "observation", 0.0, "rank correlation", IMAGES, expected="observed", runs=4),
-    # -------------------------------------------------------------------------------------- 08 how much real data
+    # -------------------------------------------------------------------------------------- 11 how much real data
     Claim("pilot-budget-digits",
         "The real fraction that `budget` names from the real digits alone keeps R = .8 of their variance",
         "ours", "law", 0.03, "share", REAL_SHARE, runs=8),
