@@ -8,6 +8,7 @@ in notebook 07; here nothing is measured.
 
 import sys
 
+import contenders  # noqa: F401
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt

@@ -2,7 +2,8 @@
 
 Results are kept per device in benchmarks/results/, one named section each; a section that is measured again replaces
 the old one, the others stay. Seconds are medians of repetitions in which all contenders take turns, so that a ratio
-compares what ran side by side.
+compares what ran side by side. The file is written anew after every measurement, and one that fails says why in its
+row and costs no other.
 """
 
 import argparse
@@ -10,8 +11,9 @@ import importlib.metadata
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import cache, partial
 from pathlib import Path
 
 import bench_images
@@ -19,14 +21,14 @@ import bench_training
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contenders import ROOT, peer, race, versions
+from contenders import ROOT, Case, peer, race, versions
 
 from rfcollapse.learn.devices import this_machine, use_all_cores
 from rfcollapse.output import columns
 from rfcollapse.simulate import batches, dae, direct, factors, reduced
 
 PACKAGES = ("jax", "jaxlib", "numpy", "optax", "equinox")
-ROUNDS = 50
+ROUNDS, QUICK_SEEDS = 50, 40
 
 
 def run(
@@ -40,8 +42,6 @@ def run(
         folder: where to write instead.
         peers: a Python that has the packages of benchmarks/requirements-peers.txt; None measures ours alone.
 
-    Raises:
-        ValueError: a name that is no section, a package without its benchmarks/ beside it, or a Python without peers.
     """
     unknown = [name for name in names if name not in SECTIONS]
     if unknown:
@@ -54,20 +54,22 @@ def run(
     path = folder / f"{label}.json"
     found = json.loads(path.read_text()) if path.exists() else {"sections": {}}
     found["device"] = about
+    path.parent.mkdir(parents=True, exist_ok=True)
     for name in names or SECTIONS:
         print(f"bench: {name} …", file=sys.stderr, flush=True)
         start = time.perf_counter()
         compared = name in bench_training.WITH_PEERS
-        rows = SECTIONS[name](quick, peers) if compared else SECTIONS[name](quick)
-        found["sections"][name] = {
-            "date": date.today().isoformat(),
-            "quick": quick,
-            "versions": packages | (theirs if compared else {}),
-            "took": round(time.perf_counter() - start, 1),
-            "rows": rows,
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, indent=1) + "\n")
+        about = {"date": date.today().isoformat(), "quick": quick, "versions": packages | (theirs if compared else {})}
+        rows = []
+        for head, measure in SECTIONS[name](quick, peers) if compared else SECTIONS[name](quick):
+            try:
+                measured = measure()
+            except Exception as error:
+                measured = [{"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}]
+                print(f"bench: {name} {head or ''}: {measured[0]['failed']}", file=sys.stderr, flush=True)
+            rows += [head | row for row in measured]
+            found["sections"][name] = about | {"took": round(time.perf_counter() - start, 1), "rows": rows}
+            path.write_text(json.dumps(found, indent=1) + "\n")
     return found, path
 
 
@@ -87,13 +89,13 @@ def numpys(dimension: int, samples: int, rounds: int) -> Callable:
     return lambda: simulate(np.random.default_rng(0), covariance, 1.0, rounds, samples)
 
 
-def methods(quick: bool) -> list[dict]:
+def methods(quick: bool) -> Iterator[Case]:
     """The reduced process against the samples in JAX and in NumPy: seconds for one seed and round, d = 8."""
-    rows = []
-    seeds = 40 if quick else 10_000
+    seeds = QUICK_SEEDS if quick else 10_000
     # Samples, then seeds and rounds of the two slow ones.
     sizes = [(100, 2, 3)] if quick else [(100, 500, ROUNDS), (10_000, 8, ROUNDS), (1_000_000, 2, 3)]
-    for samples, slow_seeds, slow_rounds in sizes:
+
+    def measure(samples, slow_seeds, slow_rounds):
         seconds = race(
             {
                 "reduced": ours("reduced", 8, samples, seeds, ROUNDS),
@@ -107,51 +109,60 @@ def methods(quick: bool) -> list[dict]:
             "direct": seconds["direct"] / (slow_seeds * (slow_rounds + 1)),
             "numpy": seconds["numpy"] / (slow_rounds + 1),
         }
-        row = {"samples": samples, "seeds": seeds, "rounds": ROUNDS, "all_seconds": seconds["reduced"]}
-        row |= {f"{name}_seconds": value for name, value in each.items()}
-        rows.append(row | {f"{name}_ratio": each[name] / each["reduced"] for name in ("direct", "numpy")})
-    return rows
+        row = {"all_seconds": seconds["reduced"]} | {f"{name}_seconds": value for name, value in each.items()}
+        return [row | {f"{name}_ratio": each[name] / each["reduced"] for name in ("direct", "numpy")}]
+
+    for samples, slow_seeds, slow_rounds in sizes:
+        head = {"samples": samples, "seeds": seeds, "rounds": ROUNDS}
+        yield head, partial(measure, samples, slow_seeds, slow_rounds)
 
 
-def against_samples(quick: bool) -> list[dict]:
+def against_samples(quick: bool) -> Iterator[Case]:
     """The cost of the reduced process against n, d = 8."""
-    seeds = 40 if quick else 4000
+    seeds = QUICK_SEEDS if quick else 4000
     sizes = [10**power for power in range(2, 7)]
-    seconds = race({str(n): ours("reduced", 8, n, seeds, ROUNDS) for n in sizes}, 1 if quick else 5)
-    first = seconds[str(sizes[0])]
-    return [
-        {"samples": n, "seconds": seconds[str(n)] / (seeds * (ROUNDS + 1)), "ratio": seconds[str(n)] / first}
-        for n in sizes
-    ]
+
+    def measure():
+        seconds = race({n: ours("reduced", 8, n, seeds, ROUNDS) for n in sizes}, 1 if quick else 5)
+        each = {n: value / (seeds * (ROUNDS + 1)) for n, value in seconds.items()}
+        return [{"samples": n, "seconds": each[n], "ratio": each[n] / each[sizes[0]]} for n in sizes]
+
+    yield {}, measure
 
 
-def against_dimension(quick: bool) -> list[dict]:
+def against_dimension(quick: bool) -> Iterator[Case]:
     """The cost of the reduced process against d, beside NumPy's at n = 10⁴: seconds for one seed and round."""
-    rows, rounds = [], 10
-    for dimension in (2,) if quick else (2, 4, 8, 16, 32, 64):
-        seeds = 32 if quick else max(64, 32768 // dimension**2)
-        n = 100 if quick else 10_000
+    n, rounds = (100, ROUNDS) if quick else (10_000, 10)
+
+    def measure(dimension):
+        seeds = QUICK_SEEDS if quick else max(64, 32768 // dimension**2)
         contenders = {"reduced": ours("reduced", dimension, n, seeds, rounds), "numpy": numpys(dimension, n, rounds)}
         seconds = race(contenders, 1 if quick else 3)
         each = {"reduced": seconds["reduced"] / seeds / (rounds + 1), "numpy": seconds["numpy"] / (rounds + 1)}
-        row = {"dimension": dimension, "samples": n} | {f"{name}_seconds": value for name, value in each.items()}
-        rows.append(row | {"numpy_ratio": each["numpy"] / each["reduced"]})
-    return rows
+        row = {f"{name}_seconds": value for name, value in each.items()}
+        return [row | {"numpy_ratio": each["numpy"] / each["reduced"]}]
+
+    for dimension in (8,) if quick else (2, 4, 8, 16, 32, 64):
+        yield {"dimension": dimension, "samples": n}, partial(measure, dimension)
 
 
-def memory(quick: bool) -> list[dict]:
+def memory(quick: bool) -> Iterator[Case]:
     """Bytes that the compiled programs need beside their inputs, as XLA plans them: results and scratch, d = 8."""
-    rows = []
     seeds, rounds = (8, 2) if quick else (1000, ROUNDS)
     given = jax.random.split(jax.random.key(0), seeds), jnp.asarray(spectrum(8)), None, jnp.ones(()), jnp.ones(())
     given += (jnp.zeros(rounds + 1),)
     kind = "alone"
-    # Here n is an input of the program, which is therefore the same for all n.
-    ours = _planned(reduced._simulate.lower(*given, jnp.float64(0), 8, kind))
-    for n in (100, 1000) if quick else (100, 10_000, 1_000_000):
+
+    @cache  # here n is an input of the program, which is therefore the same for all n
+    def ours():
+        return _planned(reduced._simulate.lower(*given, jnp.float64(0), 8, kind))
+
+    def measure(n):
         samples = _planned(direct.simulate.lower(*given, batches.Process(kind, n, 8, 0, "own")))
-        rows.append({"samples": n, "seeds": seeds, "rounds": rounds, "reduced_bytes": ours, "direct_bytes": samples})
-    return rows
+        return [{"reduced_bytes": ours(), "direct_bytes": samples}]
+
+    for n in (100, 1000) if quick else (100, 10_000, 1_000_000):
+        yield {"samples": n, "seeds": seeds, "rounds": rounds}, partial(measure, n)
 
 
 def _planned(program) -> int:
@@ -159,7 +170,7 @@ def _planned(program) -> int:
     return plan.temp_size_in_bytes + plan.output_size_in_bytes
 
 
-def parts(quick: bool) -> list[dict]:
+def parts(quick: bool) -> Iterator[Case]:
     """What a round of the reduced process is made of, d = 8, n = 10⁶: seconds for one seed on one device."""
     dimension, seeds, repeats = 8, 128, 5 if quick else 200
     keys = jax.random.split(jax.random.key(0), seeds)
@@ -180,11 +191,13 @@ def parts(quick: bool) -> list[dict]:
 
         return jax.jit(lambda: jax.lax.scan(once, jnp.zeros(()), jnp.arange(repeats))[0])
 
-    seconds = race({name: repeated(piece) for name, piece in pieces.items()}, 1 if quick else 5)
-    total = sum(seconds.values())
-    return [
-        {"part": name, "seconds": value / (repeats * seeds), "share": value / total} for name, value in seconds.items()
-    ]
+    def measure():
+        seconds = race({name: repeated(piece) for name, piece in pieces.items()}, 1 if quick else 5)
+        total = sum(seconds.values())
+        each = {name: value / (repeats * seeds) for name, value in seconds.items()}
+        return [{"part": name, "seconds": each[name], "share": seconds[name] / total} for name in pieces]
+
+    yield {}, measure
 
 
 SECTIONS = (
@@ -205,8 +218,8 @@ def table(found: dict) -> str:
     lines = [f"{found['device']['name']}, {found['device']['devices']} device(s)"]
     for name, section in found["sections"].items():
         lines += ["", f"{name} ({section['date']}, jax {section['versions']['jax']})"]
-        header = list(section["rows"][0])
-        cells = [header] + [[_shown(row[name]) for name in header] for row in section["rows"]]
+        header = list(dict.fromkeys(key for row in section["rows"] for key in row))
+        cells = [header] + [[_shown(row.get(name, "")) for name in header] for row in section["rows"]]
         lines.append(columns(cells, right=True))
     return "\n".join(lines)
 
@@ -225,7 +238,7 @@ def add_options(parser: argparse.ArgumentParser):
 def command(options: argparse.Namespace) -> int:
     found, path = run(options.section, quick=options.quick, peers=options.peers)
     print(json.dumps(found) if options.json else f"{table(found)}\n\nwritten to {path}")
-    return 0
+    return int(any("failed" in row for name in options.section or SECTIONS for row in found["sections"][name]["rows"]))
 
 
 if __name__ == "__main__":

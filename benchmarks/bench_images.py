@@ -3,7 +3,8 @@
 Training is that of `rfcollapse.learn.train`, on a pool of noise in the place of images, which costs the same.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import equinox as eqx
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from bench_training import matmul, on_gpu
-from contenders import race, timed
+from contenders import Case, race, timed
 
 from rfcollapse.learn import integrate, train, velocity
 from rfcollapse.learn.pairs import Pairs
@@ -22,45 +23,44 @@ PRECISIONS = ("float32", "bfloat16")
 POOL = 1024
 
 
-def unet(quick: bool) -> list[dict]:
+def unet(quick: bool) -> Iterator[Case]:
     """Images a second in training and sampling, the share of the measured matmul peak, and of time that is launches.
 
     The floor is a step of the same net, as narrow as it can be, on one image: what remains where there is nothing to
     compute.
     """
-    small, rows = ((8, 8, 1), 8, 1, 1), []
+    small = ((8, 8, 1), 8, 1, 1)
     if quick:
-        sizes = [((8, 8, 1), 8, 4, 1)]
+        sizes = [small]
     elif on_gpu():
         sizes = [(shape, channels, 512, seeds) for shape in SHAPES for channels in (32, 128) for seeds in (1, 8)]
     else:
         sizes = [((8, 8, 1), channels, 64, 1) for channels in (16, 32)] + [((16, 16, 3), 16, 64, 1)]
-    for precision in PRECISIONS:
-        peak, peak_flops = matmul(256 if quick else 8192 if on_gpu() else 2048, precision)
-        for shape, channels, batch, seeds in sizes:
-            steps = 2 if quick else 200 if on_gpu() else 10
-            models = net(shape, channels, seeds)
-            x = jax.random.normal(jax.random.key(1), (batch, np.prod(shape)), dtype=jnp.float32)
-            one = jax.tree.map(lambda leaf: leaf[0], models)
-            runners = {
-                "train": trained(models, steps, batch, precision),
-                "floor": trained(net(small[0], small[1], 1), steps, small[2], precision),
-                "sample": partial(integrate.generate, one, x, steps=10, method="euler"),
-                "peak": peak,
-            }
-            compiled = timed(runners["train"])
-            seconds = race(runners, 1 if quick else 3)
-            work = 3 * flops(one.net) * batch * seeds * steps / seconds["train"]
-            row = {"shape": list(shape), "channels": channels, "batch": batch, "seeds": seeds, "dtype": precision}
-            row |= {
-                "step_seconds": seconds["train"] / steps,
-                "images_per_second": batch * seeds * steps / seconds["train"],
-            }
-            row |= {"compile_seconds": max(0.0, compiled - seconds["train"])}
-            row |= {"gigaflops": work / 1e9, "peak_share": work / (peak_flops / seconds["peak"])}
-            row |= {"floor_seconds": seconds["floor"] / steps, "floor_share": seconds["floor"] / seconds["train"]}
-            rows.append(row | {"ten_step_samples_per_second": batch / seconds["sample"]})
-    return rows
+    steps = 2 if quick else 200 if on_gpu() else 10
+
+    def measure(shape, channels, batch, seeds, dtype):
+        peak, peak_flops = matmul(256 if quick else 8192 if on_gpu() else 2048, dtype)
+        models = net(shape, channels, seeds)
+        x = jax.random.normal(jax.random.key(1), (batch, np.prod(shape)), dtype=jnp.float32)
+        one = jax.tree.map(lambda leaf: leaf[0], models)
+        runners = {
+            "train": trained(models, steps, batch, dtype),
+            "floor": trained(net(small[0], small[1], 1), steps, small[2], dtype),
+            "sample": partial(integrate.generate, one, x, steps=10, method="euler"),
+            "peak": peak,
+        }
+        compiled = timed(runners["train"])
+        seconds = race(runners, 1 if quick else 3)
+        images, work = batch * seeds * steps / seconds["train"], 3 * flops(one.net)
+        row = {"step_seconds": seconds["train"] / steps, "images_per_second": images}
+        row |= {"compile_seconds": max(0.0, compiled - seconds["train"]), "gigaflops": work * images / 1e9}
+        row |= {"peak_share": work * images / (peak_flops / seconds["peak"])}
+        row |= {"floor_seconds": seconds["floor"] / steps, "floor_share": seconds["floor"] / seconds["train"]}
+        return [row | {"ten_step_samples_per_second": batch / seconds["sample"]}]
+
+    for dtype, (shape, channels, batch, seeds) in itertools.product(PRECISIONS, sizes):
+        head = {"shape": list(shape), "channels": channels, "batch": batch, "seeds": seeds, "dtype": dtype}
+        yield head, partial(measure, **head | {"shape": shape})
 
 
 def flops(net: eqx.Module) -> float:
@@ -91,20 +91,21 @@ def trained(models: velocity.Velocity, steps: int, batch: int, precision: str) -
     return lambda: train.train(jax.random.key(0), models, pairs, training=training)
 
 
-def agreement(quick: bool) -> list[dict]:
+def agreement(quick: bool) -> Iterator[Case]:
     """Loss and its gradient on this device against this machine's CPU in float32: relative differences.
 
     On a machine without another device the float32 rows are 0.
     """
-    rows, batch = [], 8 if quick else 256
-    sizes = {"mlp": (2, {"width": 64}), "unet": (64, {"shape": (8, 8), "channels": 8 if quick else 32})}
-    for name, (d, options) in sizes.items():
+    batch = 8 if quick else 256
+
+    def measure(name, d, options):
         model = velocity.Velocity(velocity.NETS[name](d, key=jax.random.key(0), **options))
         params, static = eqx.partition(model, eqx.is_array)
         x0, x1 = jax.random.normal(jax.random.key(1), (2, batch, d), dtype=jnp.float32)
         t = jnp.linspace(0, 1, batch, dtype=jnp.float32)
 
-        def slope(params, x0, x1, t, dtype, static=static):
+        @partial(jax.jit, static_argnames="dtype")
+        def slope(params, x0, x1, t, dtype):
             def loss(params):
                 net = eqx.combine(jax.tree.map(lambda leaf: leaf.astype(dtype), params), static)
                 x = ((1 - t)[:, None] * x0 + t[:, None] * x1).astype(dtype)
@@ -113,18 +114,21 @@ def agreement(quick: bool) -> list[dict]:
             value, slope = jax.value_and_grad(loss)(params)
             return value, jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(slope)])
 
-        def on(device, dtype, given=(params, x0, x1, t), slope=slope):
-            found = jax.jit(slope, static_argnames="dtype")(*jax.device_put(given, device), dtype)
+        def on(device, dtype):
+            found = slope(*jax.device_put((params, x0, x1, t), device), jnp.dtype(dtype))
             return [np.asarray(part, dtype=np.float64) for part in found]
 
-        value, gradient = on(jax.devices("cpu")[0], jnp.dtype(jnp.float32))
-        for precision in PRECISIONS:
-            theirs, other = on(jax.devices()[0], jnp.dtype(precision))
-            row = {"net": name, "dtype": precision, "loss_difference": float(abs(theirs - value) / value)}
-            rows.append(
-                row | {"gradient_difference": float(np.linalg.norm(other - gradient) / np.linalg.norm(gradient))}
-            )
-    return rows
+        value, gradient = on(jax.devices("cpu")[0], "float32")
+        rows = []
+        for dtype in PRECISIONS:
+            theirs, other = on(jax.devices()[0], dtype)
+            row = {"dtype": dtype, "loss_difference": float(abs(theirs - value) / value)}
+            difference = np.linalg.norm(other - gradient) / np.linalg.norm(gradient)
+            rows.append(row | {"gradient_difference": float(difference)})
+        return rows
+
+    yield {"net": "mlp"}, partial(measure, "mlp", 2, {"width": 64})
+    yield {"net": "unet"}, partial(measure, "unet", 64, {"shape": (8, 8), "channels": 8 if quick else 32})
 
 
 SECTIONS = {"unet": unet, "agreement": agreement}

@@ -8,15 +8,15 @@ averages the weights. The peers of benchmarks/torch_flow.py do without the last 
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from contenders import Peers, race, timed
+from contenders import Case, Peers, race, timed, versions
 
 from rfcollapse.learn import integrate, train, velocity
 from rfcollapse.learn.devices import cores
@@ -39,47 +39,53 @@ class Size(NamedTuple):
         return 2 * self.batch * (3 * sum(layers) - layers[0])
 
 
+QUICK = Size(8, 16)
+
+
 def on_gpu() -> bool:
     return jax.devices()[0].platform != "cpu"
 
 
-def single(quick: bool, peers: str | None) -> list[dict]:
+def single(quick: bool, peers: str | None) -> Iterator[Case]:
     """One seed in float32 (on a GPU TF32, ours and theirs): seconds of a step, beside the machine's matmul."""
     if quick:
-        return _rows(Size(8, 16), 1, peers)
-    if on_gpu():
+        sizes = [QUICK]
+    elif on_gpu():
         sizes = [Size(*pair) for pair in itertools.product((64, 128, 512, 2048), (512, 16384))]
     else:
         sizes = [Size(width, 512) for width in (64, 128, 256, 512, 1024)] + [Size(1024, 4096)]
-    return [row for size in sizes for row in _rows(size, 5, peers)]
+    for size in sizes:
+        yield size._asdict(), partial(_one_seed, size, quick, peers)
 
 
-def bfloat16(quick: bool, peers: str | None) -> list[dict]:
+def bfloat16(quick: bool, peers: str | None) -> Iterator[Case]:
     """The same with the net in bfloat16, its weights kept in float32."""
     if quick:
-        return _rows(Size(8, 16, "bfloat16"), 1, peers)
-    pairs = itertools.product((512, 2048), (512, 16384)) if on_gpu() else [(128, 512), (1024, 512)]
-    return [row for pair in pairs for row in _rows(Size(*pair, "bfloat16"), 5, peers)]
+        pairs = [QUICK[:2]]
+    else:
+        pairs = itertools.product((512, 2048), (512, 16384)) if on_gpu() else [(128, 512), (1024, 512)]
+    for pair in pairs:
+        size = Size(*pair, "bfloat16")
+        yield size._asdict(), partial(_one_seed, size, quick, peers)
 
 
-def _rows(size, repetitions, python):
+def _one_seed(size, quick, python):
     """A row for ours and one for each peer, at its best number of threads."""
-    steps = _steps(size)
-    peak, peak_flops = matmul(512 if repetitions == 1 else 8192 if on_gpu() else 4096, size.dtype)
+    steps = _steps(size, quick)
+    peak, peak_flops = matmul(256 if quick else 8192 if on_gpu() else 4096, size.dtype)
     with contextlib.ExitStack() as stack:
         runners = {(OURS, cores()): ours(size, steps)}
         if python:
             runners |= _peers(stack, python, size, steps)
         first = {name: timed(runner) for name, runner in runners.items()}
-        seconds = race(runners | {"peak": peak}, repetitions)
+        seconds = race(runners | {"peak": peak}, 1 if quick else 5)
     peak_rate = peak_flops / seconds.pop("peak")
     rows = []
     for loop in dict.fromkeys(loop for loop, _ in seconds):
         value, threads = min((value, threads) for (name, threads), value in seconds.items() if name == loop)
         rate = size.flops * steps / value
         rows.append(
-            size._asdict()
-            | {"loop": loop, "threads": threads, "compile_seconds": max(0.0, first[loop, threads] - value)}
+            {"loop": loop, "threads": threads, "compile_seconds": max(0.0, first[loop, threads] - value)}
             | {"step_seconds": value / steps, "steps_per_second": steps / value}
             | {"gigaflops": rate / 1e9, "peak_gigaflops": peak_rate / 1e9, "peak_share": rate / peak_rate}
         )
@@ -89,44 +95,49 @@ def _rows(size, repetitions, python):
     return rows
 
 
-def _steps(size):
+def _steps(size, quick):
     """Of one turn: about a second's work, and at least ten."""
+    if quick:
+        return 10
     work, most = (2e13, 2000) if on_gpu() else (1.5e11, 1000)
     steps = int(min(most, max(10, work // size.flops)))
     return steps if steps < 200 else steps // 200 * 200
 
 
-def seeds(quick: bool, peers: str | None) -> list[dict]:
+def seeds(quick: bool, peers: str | None) -> Iterator[Case]:
     """Many seeds at once: seconds of a step of one seed. The peers train one seed in a process, or one on each core.
 
     One seed of ours is trained on one device, and also with its batches shared by all of them.
     """
-    size, steps = (Size(8, 16), 10) if quick else (Size(128, 512), 400)
+    size, steps = (QUICK, 10) if quick else (Size(128, 512), 400)
     counts = (1, 2) if quick else (1, 4, 16, 64, 256) if on_gpu() else (1, 2, 4, 8, 16)
-    runners = {(OURS, count, 1, cores()): ours(size, steps, count) for count in counts}
-    shards = max(count for count in range(1, jax.device_count() + 1) if size.batch % count == 0)
-    if shards > 1:
-        runners[SHARED, 1, 1, cores()] = ours(size, steps, shards=shards)
-    with contextlib.ExitStack() as stack:
+
+    def measure():
+        runners = {(OURS, count, 1, cores()): ours(size, steps, count) for count in counts}
+        shards = max(count for count in range(1, jax.device_count() + 1) if size.batch % count == 0)
+        if shards > 1:
+            runners[SHARED, 1, 1, cores()] = ours(size, steps, shards=shards)
+        with contextlib.ExitStack() as stack:
+            for processes in ((1,) if on_gpu() else (1, cores())) if peers else ():
+                for (loop, threads), runner in _peers(stack, peers, size, steps, processes).items():
+                    runners[loop, processes, processes, threads] = runner
+            return race(runners, 1 if quick else 5)
+
+    def rows():
+        rows = []
+        for (loop, count, processes, threads), value in measure().items():
+            row = {"loop": loop, "seeds": count, "processes": processes, "threads": threads}
+            rows.append(row | {"step_seconds": value / steps / count, "steps_per_second": steps * count / value})
         if peers:
-            for (loop, threads), runner in _peers(stack, peers, size, steps).items():
-                runners[loop, 1, 1, threads] = runner
-            if not on_gpu():
-                for (loop, threads), runner in _peers(stack, peers, size, steps, cores()).items():
-                    runners[loop, cores(), cores(), threads] = runner
-        seconds = race(runners, 1 if quick else 5)
-    rows = []
-    for (loop, count, processes, threads), value in seconds.items():
-        row = {"loop": loop, "seeds": count, "processes": processes, "threads": threads}
-        rows.append(row | {"step_seconds": value / steps / count, "steps_per_second": steps * count / value})
-    if peers:
-        theirs = [row for row in rows if row["loop"] not in (OURS, SHARED)]
-        alone = min(row["step_seconds"] for row in theirs if row["processes"] == 1)
-        best = min(row["step_seconds"] for row in theirs)
-        for row in rows:
-            row["against_one_process"] = alone / row["step_seconds"]
-            row["against_all_cores"] = best / row["step_seconds"]
-    return rows
+            theirs = [row for row in rows if row["loop"] not in (OURS, SHARED)]
+            alone = min(row["step_seconds"] for row in theirs if row["processes"] == 1)
+            best = min(row["step_seconds"] for row in theirs)
+            for row in rows:
+                row["against_one_process"] = alone / row["step_seconds"]
+                row["against_all_cores"] = best / row["step_seconds"]
+        return rows
+
+    yield {}, rows
 
 
 def _peers(stack, python, size, steps, processes=1):
@@ -134,7 +145,8 @@ def _peers(stack, python, size, steps, processes=1):
     process finds nothing that another has compiled."""
     modes = ("eager", "compiled", "graphs") if on_gpu() else ("eager", "compiled")
     found = {}
-    for library, threads in itertools.product(("torch", "torchcfm"), _threads(processes)):
+    libraries = [name for name in ("torch", "torchcfm") if name in versions(python, "torch_flow")]
+    for library, threads in itertools.product(libraries, _threads(processes)):
         options = "--threads", str(threads), "--device", "cuda" if on_gpu() else "cpu"
         ask = stack.enter_context(Peers(processes, python, "torch_flow", *options)).ask
         for mode in modes:
@@ -173,6 +185,7 @@ def pool(seeds: int) -> jax.Array:
     return 2 * jax.random.normal(jax.random.key(1), (seeds, POOL, DIMENSION), dtype=jnp.float32)
 
 
+@cache
 def matmul(n: int, dtype: str) -> tuple[Callable, float]:
     """Products of n × n matrices, one after another, and their FLOPs: the most this device does, as JAX uses it."""
     repeats = 20 if on_gpu() else 1  # a launch costs more than nothing
@@ -181,31 +194,36 @@ def matmul(n: int, dtype: str) -> tuple[Callable, float]:
     return partial(power, factor), 2.0 * n**3 * repeats
 
 
-def sampling(quick: bool) -> list[dict]:
+def sampling(quick: bool) -> Iterator[Case]:
     """Samples generated and inverted per second, Heun with 40 steps, one model in float32."""
-    rows = []
     samples = 16 if quick else 65536 if on_gpu() else 2048
-    for width in (8,) if quick else (64, 128, 512, 2048) if on_gpu() else (64, 128, 256, 512, 1024):
+
+    def measure(width):
         flow = model(Size(width, samples))
         x = jax.random.normal(jax.random.key(0), (samples, DIMENSION), dtype=jnp.float32)
         runners = {"generate": partial(integrate.generate, flow, x), "invert": partial(integrate.invert, flow, x)}
         first = {name: timed(runner) for name, runner in runners.items()}
         seconds = race(runners, 1 if quick else 5)
-        row = {"width": width, "samples": samples, "compile_seconds": first["generate"] - seconds["generate"]}
-        rows.append(row | {f"{name}_per_second": samples / value for name, value in seconds.items()})
-    return rows
+        row = {"compile_seconds": first["generate"] - seconds["generate"]}
+        return [row | {f"{name}_per_second": samples / value for name, value in seconds.items()}]
+
+    for width in (8,) if quick else (64, 128, 512, 2048) if on_gpu() else (64, 128, 256, 512, 1024):
+        yield {"width": width, "samples": samples}, partial(measure, width)
 
 
-def step(quick: bool) -> list[dict]:
+def step(quick: bool) -> Iterator[Case]:
     """What a step is made of, each part repeated alone; shares of the whole step, which need not add up to 1."""
-    rows = []
-    for size in (Size(8, 16),) if quick else (Size(128, 512), Size(1024, 16384 if on_gpu() else 4096)):
-        repeats = _steps(size)
+
+    def measure(size):
+        repeats = _steps(size, quick)
         seconds = race(_parts(size, repeats) | {"whole": ours(size, repeats)}, 1 if quick else 5)
-        for part, value in seconds.items():
-            row = size._asdict() | {"part": part, "step_seconds": value / repeats}
-            rows.append(row | {"share": value / seconds["whole"]})
-    return rows
+        return [
+            {"part": part, "step_seconds": value / repeats, "share": value / seconds["whole"]}
+            for part, value in seconds.items()
+        ]
+
+    for size in (QUICK,) if quick else (Size(128, 512), Size(1024, 16384 if on_gpu() else 4096)):
+        yield size._asdict(), partial(measure, size)
 
 
 def _parts(size, repeats):

@@ -1,18 +1,27 @@
-"""Those who are measured side by side, in turns: functions of ours, and the programs of benchmarks/."""
+"""Those who are measured side by side, in turns: functions of ours, and the programs of benchmarks/.
+
+Imported before rfcollapse, this makes it that of the same checkout, installed or not.
+"""
 
 import contextlib
 import importlib.util
 import json
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Hashable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import jax
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+Case = tuple[dict, Callable[[], list[dict]]]
+"""Of a section: what its rows begin with, and a function that measures their rest."""
 
 
 def race(contenders: dict[Hashable, Callable], repetitions: int) -> dict[Hashable, float]:
@@ -41,6 +50,7 @@ def peer(name: str) -> ModuleType:
     return module
 
 
+@cache
 def versions(python: str, name: str) -> dict[str, str]:
     """What a program of benchmarks/ says of the packages that it finds in another Python environment.
 
@@ -68,7 +78,10 @@ class Peers(contextlib.ExitStack):
         self.processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
         for process in self.processes:
             self.enter_context(process)  # closes its stdin, at which it ends, and waits
-        self._answers()  # that they are ready
+        with contextlib.ExitStack() as failed:
+            failed.callback(self.close)
+            self._answers()  # that they are ready
+            failed.pop_all()
 
     def ask(self, **request) -> list[dict]:
         """The answers of all, once each has done what is requested; they work at the same time."""

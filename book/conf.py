@@ -3,11 +3,16 @@
 Notebooks are shown as committed and never run; nothing that a page loads comes from the network.
 """
 
+import ast
+import pkgutil
 import re
 import sys
 from pathlib import Path
 
+from sphinx.ext.napoleon import Config, GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
+
+import rfcollapse
 
 BOOK = Path(__file__).parent
 sys.path.insert(0, str(BOOK))  # for `links`
@@ -27,9 +32,15 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nitpicky = True
+nitpick_ignore_regex = [("py:exc", r"\w+")]  # Python's own, which are described elsewhere
 
 autodoc_typehints = "none"  # jaxtyping prints as noise, and the docstrings say shapes in words
 autodoc_member_order = "bysource"
+DIALECT = Config(
+    napoleon_use_param=False,
+    # What is returned is prose: a colon in it parts no type from its description.
+    napoleon_custom_sections=[("Returns", "Example"), ("Attributes", "params_style")],
+)
 
 CONTENTS = """
 
@@ -57,16 +68,36 @@ notebooks/*
 book/api_*
 ```
 """
-SECTIONS = {"Args:": "Arguments", "Attributes:": "Fields", "Returns:": "Returns", "Raises:": "Raises"}
+MODULE = """
+## {name}
+
+```{{eval-rst}}
+.. automodule:: rfcollapse.{name}
+   :members:
+```
+"""
+DOOR = MODULE.replace("   :members:", "   :members:\n   :imported-members:")
 plain = set()
 
 
 def complete(app, docname, source):
-    """What the pages of the site have beyond the files of the repository: contents, and the ledger's explanation."""
+    """What the pages have beyond the files of the repository: contents, the modules, and the ledger's explanation."""
     if docname == root_doc:
         source[0] += CONTENTS
+    source[0] = re.sub(r"<!-- modules: (.+) -->", lambda rooms: "".join(map(modules, rooms[1].split())), source[0])
     if docname == "figures/claims":
         source[0] = (BOOK / "ledger.md").read_text() + source[0]
+
+
+def modules(room):
+    """The descriptions of a module, or of all in a room; a package with __all__ is the one door to its own."""
+    path = Path(rfcollapse.__file__).parent.joinpath(*room.split("."))
+    if not path.is_dir():
+        return MODULE.format(name=room)
+    if "\n__all__ = " in (source := (path / "__init__.py").read_text()):
+        return DOOR.format(name=room)
+    own = "" if len(ast.parse(source).body) < 2 else MODULE.format(name=room)
+    return own + "".join(modules(f"{room}.{module.name}") for module in pkgutil.iter_modules([path]))
 
 
 def escaped(line):
@@ -78,19 +109,13 @@ def escaped(line):
 
 
 def lay_out(app, what, name, obj, options, lines):
-    """Turns the sections of a docstring into headed lists."""
-    section, laid = None, []
-    for line in map(escaped, lines):
-        if line in SECTIONS:
-            section = line
-            laid += [f".. rubric:: {SECTIONS[line]}", ""]
-        elif section and line.startswith("    "):
-            item = re.match(r"    (\w[\w, ]*): (.*)", line) if section != "Returns:" else None
-            laid.append(f"- **{item[1]}**: {item[2]}" if item else line[4 if section == "Returns:" else 6 :])
-        else:
-            section = section if not line else None
-            laid.append(line)
-    lines[:] = laid
+    """Sections become lists; examples stay as they are, and so do the strings under fields, which have no sections."""
+    example = False
+    for number, line in enumerate(lines):
+        example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
+        lines[number] = line if example else escaped(line)
+    if what not in ("attribute", "data", "property"):
+        lines[:] = GoogleDocstring(lines, DIALECT, app, what, name, obj, options).lines()
 
 
 def skip(app, what, name, obj, skip, options):

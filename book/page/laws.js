@@ -120,26 +120,32 @@ const laws = (() => {
   const heunSink = N => halve(lambda => samplerGain(lambda, N, "heun") ** 2 < lambda, 1e-6, 1e3);
 
   // ------------------------------------------------------------------------------ Reflow: the schemes, by balance
-  // A setting: real = λ0, alpha, tau, first = g₁² (the first model, and the anchor), epsilon.
-  const forgetting = (variance, epsilon) => epsilon ** 2 / Math.sqrt(variance); // −ln κ on a straight path
-  const realPairs = { // E x0² and E x0x1 of the real pairs, under a model of variance g²
-    ra: (g2, z) => [z.real / g2, z.real / Math.sqrt(g2)],
-    anchored: (g2, z) => [z.real / z.first, z.real / Math.sqrt(z.first)],
-    oras: (g2, z) => {
-      const forgotten = forgetting(g2, z.epsilon);
-      const noise = -Math.expm1(-forgotten) + Math.exp(-forgotten) * z.real / g2;
-      return [noise, Math.exp(-forgotten / 2) * z.real / Math.sqrt(g2)];
+  // A scheme is its row in the package's table: own, real, refreshed. Settings: real = λ0, alpha, tau, first = g₁² (the
+  // first model, and the anchor), epsilon. Everything below goes by the kinds of noise.
+  const forgetting = (g2, z) => z.epsilon ** 2 / Math.sqrt(g2); // −ln κ on a straight path
+  const ownCross = { kept: g2 => Math.sqrt(g2), redrawn: () => 0 }; // E x0x1 of the model's own pairs; their E x0² is 1
+  const realPairs = { // under a model of variance g²: the excess g²E x0² − λ0 of the real pairs, and their E x0x1
+    inverted: (g2, z) => [0, z.real / Math.sqrt(g2)],
+    anchored: (g2, z) => [z.real * (g2 - z.first) / z.first, z.real / Math.sqrt(z.first)],
+    diffused: (g2, z) => {
+      const forgotten = forgetting(g2, z);
+      return [-Math.expm1(-forgotten) * (g2 - z.real), Math.exp(-forgotten / 2) * z.real / Math.sqrt(g2)];
     },
-    fresh: () => [1, 0],
+    scattered: (g2, z) => [forgetting(g2, z) * g2, z.real / Math.sqrt(g2)],
+    redrawn: (g2, z) => [g2 - z.real, 0],
   };
-  const schemes = ["reflow", ...Object.keys(realPairs)];
+  const realShare = (scheme, z) => scheme.real === null ? 0 : z.alpha;
+  function inverter(scheme, g2, z) {
+    // g² of the model that real data are inverted by: the current one, or the next, while it trains.
+    const own = 1 - realShare(scheme, z);
+    return scheme.refreshed && own + z.tau > 0 ? (own * g2 + z.tau) / (own + z.tau) : g2;
+  }
   function coupling(scheme, g2, z) {
-    const g = Math.sqrt(g2);
-    if (scheme === "reflow") return { Q0: 1, Q1: g2, c: g };
-    const [noise, cross] = realPairs[scheme](g2, z);
-    return {
-      Q0: 1 - z.alpha + z.alpha * noise, Q1: (1 - z.alpha) * g2 + z.alpha * z.real, c: (1 - z.alpha) * g + z.alpha * cross,
-    };
+    const alpha = realShare(scheme, z), own = ownCross[scheme.own](g2);
+    if (alpha === 0) return { Q0: 1, Q1: g2, c: own };
+    const model = inverter(scheme, g2, z), [excess, cross] = realPairs[scheme.real](model, z);
+    const noise = (z.real + excess) / model;
+    return { Q0: 1 - alpha + alpha * noise, Q1: mixed(g2, z.real, alpha), c: (1 - alpha) * own + alpha * cross };
   }
   const schemeTrajectory = (scheme, z, rounds) => walk(z.first, rounds, g2 => {
     const { Q0, Q1 } = coupling(scheme, g2, z);
@@ -150,14 +156,12 @@ const laws = (() => {
     return (c + z.tau) / (Q0 + z.tau);
   }
   function schemeLimit(scheme, z) {
-    if (scheme === "reflow" || scheme === "ra") return z.tau > 0 ? 1 : z.first;
-    if (scheme === "oras") {
-      if (z.alpha * z.epsilon === 0 && z.tau === 0) return z.first;
-      const above = g2 => z.alpha * -Math.expm1(-forgetting(g2, z.epsilon)) * (g2 - z.real) + z.tau * (g2 - 1) >= 0;
-      return halve(above, Math.min(1, z.real), Math.max(1, z.real));
-    }
-    const pull = z.alpha * (scheme === "anchored" ? z.real / z.first : 1) + z.tau;
-    return pull > 0 ? (z.alpha * z.real + z.tau) / pull : z.first;
+    // Where a round changes nothing: the pull rises with g², or is zero for every model.
+    const alpha = realShare(scheme, z);
+    const pull = g2 => (alpha > 0 ? alpha * realPairs[scheme.real](g2, z)[0] : 0) + z.tau * (g2 - 1);
+    if (pull(z.first / 2) === 0 && pull(2 * z.first) === 0) return z.first;
+    const limit = halve(g2 => pull(g2) >= 0, 1e-300, Math.max(1, z.real, z.first));
+    return limit < 1e-290 ? 0 : limit;
   }
 
   // ----------------------------------------------------------------------------------------------- the rule of thumb
@@ -169,7 +173,7 @@ const laws = (() => {
 
   return {
     nextVariance, trajectory, unstableVariance, lifetime, retainedVariance, requiredRealFraction, handedOn,
-    samplerGain, selfConsumingTrajectory, selfConsumingRate, selfConsumingLifetime, heunSink, schemes, schemeTrajectory,
+    samplerGain, selfConsumingTrajectory, selfConsumingRate, selfConsumingLifetime, heunSink, schemeTrajectory,
     oneStepGain, schemeLimit, retentionRule, requiredFractionForRate,
   };
 })();

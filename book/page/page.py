@@ -1,7 +1,7 @@
 """The explorable page: one HTML file that needs nothing else, built from the package's own numbers.
 
-Tables (the digits and their spectrum, the contours of the lifetime) are computed here and embedded. What must follow a
-slider is computed by laws.js, whose functions the tests compare with `rfcollapse.theory` in a browser.
+Tables (the digits and their spectrum, the contours of the lifetime, the schemes) are made here and embedded. What must
+follow a slider is computed by laws.js, whose functions the tests compare with `rfcollapse.theory` in a browser.
 """
 
 import html
@@ -14,6 +14,7 @@ import numpy as np
 
 from rfcollapse import data
 from rfcollapse.claims.registry import REGISTRY
+from rfcollapse.schemes import SCHEMES
 from rfcollapse.theory import dae
 
 TEMPLATES = Path(__file__).parent
@@ -26,8 +27,9 @@ def build() -> str:
     """The page as HTML: page.html with its style, scripts, claims and tables filled in."""
     page = (TEMPLATES / "page.html").read_text()
     page = re.sub(r"\{\{claims ([\w -]+)\}\}", lambda found: _claims(found[1].split()), page)
-    tables = json.dumps({"digits": digit_table(), "contours": contour_table()}, separators=(",", ":"))
-    page = page.replace("{{data}}", tables.replace("</", "<\\/"))
+    schemes = {name: scheme._asdict() for name, scheme in SCHEMES.items()}
+    tables = {"digits": digit_table(), "contours": contour_table(), "schemes": schemes}
+    page = page.replace("{{data}}", json.dumps(tables, separators=(",", ":")).replace("</", "<\\/"))
     return re.sub(r"\{\{(\w+\.\w+)\}\}", lambda found: (TEMPLATES / found[1]).read_text().strip(), page)
 
 

@@ -1,14 +1,18 @@
 // A small plotter: axes, curves and marks as SVG in CSS pixels, so that type keeps its size on any screen.
-const SERIES = [ // with the colours --s0 … --s5; dash and marker tell them apart in grey
+const SERIES = [ // with the colours --s0 … --s7; dash and marker tell them apart in grey
   { dash: "", marker: "circle" }, { dash: "9 5", marker: "square" }, { dash: "11 4 2 4", marker: "triangle" },
   { dash: "2 4", marker: "diamond" }, { dash: "14 4 2 4 2 4", marker: "inverted" }, { dash: "5 3", marker: "circle" },
+  { dash: "16 5", marker: "plus" }, { dash: "3 3", marker: "cross" },
 ];
+const seriesOf = place => place % SERIES.length; // of a list that may be longer
 const SHAPES = {
   circle: r => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`,
   square: r => `M${-r} ${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
   triangle: r => `M0 ${-1.2 * r}L${1.2 * r} ${r}H${-1.2 * r}z`,
   diamond: r => `M0 ${-1.4 * r}L${1.4 * r} 0L0 ${1.4 * r}L${-1.4 * r} 0z`,
   inverted: r => `M0 ${1.2 * r}L${1.2 * r} ${-r}H${-1.2 * r}z`,
+  plus: r => `M${-1.3 * r} ${-r / 2}h${0.8 * r}v${-0.8 * r}h${r}v${0.8 * r}h${0.8 * r}v${r}h${-0.8 * r}v${0.8 * r}h${-r}v${-0.8 * r}h${-0.8 * r}z`,
+  cross: r => `M0 ${-r / 2}l${0.8 * r} ${-0.8 * r}l${r / 2} ${r / 2}l${-0.8 * r} ${0.8 * r}l${0.8 * r} ${0.8 * r}l${-r / 2} ${r / 2}l${-0.8 * r} ${-0.8 * r}l${-0.8 * r} ${0.8 * r}l${-r / 2} ${-r / 2}l${0.8 * r} ${-0.8 * r}l${-0.8 * r} ${-0.8 * r}l${r / 2} ${-r / 2}z`,
 };
 const SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 

@@ -269,27 +269,29 @@ view("flow", ({ lambda, steps, alpha }, { figure, say }) => {
 });
 
 // ----------------------------------------------------------------------------------------------------------- 5: Reflow
-const SCHEMES = {
-  reflow: ["Reflow", "no real data"], ra: ["RA", "the current model, backwards"],
-  anchored: ["anchored", "the first model, backwards"], oras: ["ORAS", "backwards with noise"], fresh: ["fresh", "drawn anew"],
+const NOISE = {
+  null: "no real data", inverted: "the current model, backwards", anchored: "the first model, backwards",
+  diffused: "backwards with noise", scattered: "backwards with noise and no score", redrawn: "drawn anew",
 };
+const about = scheme => `${scheme.title}: ${scheme.refreshed ? "the model in training, backwards" : NOISE[scheme.real]}`
+  + (scheme.own === "redrawn" ? ", as for its own samples" : "");
 view("reflow", ({ lambda, first, alpha, tau, epsilon }, { root, figure, say }) => {
-  const z = { real: lambda, first, alpha, tau, epsilon }, rounds = 20;
-  const paths = laws.schemes.map(scheme => laws.schemeTrajectory(scheme, z, rounds));
-  const single = laws.schemes.map((scheme, k) => paths[k].slice(0, -1).map(g2 => laws.oneStepGain(scheme, z, g2) ** 2));
+  const z = { real: lambda, first, alpha, tau, epsilon }, rounds = 20, schemes = Object.values(DATA.schemes);
+  const paths = schemes.map(scheme => laws.schemeTrajectory(scheme, z, rounds));
+  const single = schemes.map((scheme, k) => paths[k].slice(0, -1).map(g2 => laws.oneStepGain(scheme, z, g2) ** 2));
   const top = 1.15 * Math.max(1, lambda, ...paths.flat(), ...single.flat());
   const rules = [{ y: lambda, label: "λ₀, real data", below: lambda < 1 }, ...(lambda === 1 ? [] : [{ y: 1, label: "1, the noise", below: lambda > 1 }])];
   const chart = (name, label, series, start) => plot(figure(name), {
     x: { min: 0, max: rounds, label: "round" }, y: { min: 0, max: top, label }, rules,
-    lines: series.map((values, k) => ({ points: values.map((value, j) => [j + start, value]), series: k, markers: true, label: SCHEMES[laws.schemes[k]][0] })),
-    describe: laws.schemes.map((scheme, k) => `${SCHEMES[scheme][0]} ${format(series[k].at(-1))}`).join(", ") + ` after ${rounds} rounds`,
+    lines: series.map((values, k) => ({ points: values.map((value, j) => [j + start, value]), series: seriesOf(k), markers: true, label: schemes[k].title })),
+    describe: schemes.map((scheme, k) => `${scheme.title} ${format(series[k].at(-1))}`).join(", ") + ` after ${rounds} rounds`,
   });
   chart("full", "g², generated variance", paths, 0);
   chart("one", "variance after one Euler step", single, 1);
-  root.querySelector("tbody").innerHTML = laws.schemes.map((scheme, k) => `<tr><th scope="row">${swatch({ series: k, markers: true })} ${SCHEMES[scheme].join(": ")}</th><td>${format(paths[k][rounds])}</td><td>${format(laws.schemeLimit(scheme, z))}</td><td>${format(single[k].at(-1))}</td></tr>`).join("");
+  root.querySelector("tbody").innerHTML = schemes.map((scheme, k) => `<tr><th scope="row">${swatch({ series: seriesOf(k), markers: true })} ${about(scheme)}</th><td>${format(paths[k][rounds])}</td><td>${format(laws.schemeLimit(scheme, z))}</td><td>${format(single[k].at(-1))}</td></tr>`).join("");
   const off = paths.map(path => Math.abs(Math.log(path[rounds] / lambda)));
-  const best = laws.schemes.filter((_, k) => off[k] <= Math.min(...off) + 1e-3).map(scheme => SCHEMES[scheme][0]);
-  say(best.length === 5 ? "All schemes stay as they are" : `Nearest to the real variance after ${rounds} rounds: ${best.join(", ")}`, "kept");
+  const best = schemes.filter((_, k) => off[k] <= Math.min(...off) + 1e-3).map(scheme => scheme.title);
+  say(best.length === schemes.length ? "All schemes stay as they are" : `Nearest to the real variance after ${rounds} rounds: ${best.join(", ")}`, "kept");
 });
 
 // ----------------------------------------------------------------------------------------------------------- 6: budget

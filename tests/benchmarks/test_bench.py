@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import re
+import shutil
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -24,6 +27,7 @@ def root(tmp_path, monkeypatch):
     (tmp_path / "benchmarks").symlink_to(bench.ROOT / "benchmarks")
     monkeypatch.setattr(bench, "ROOT", tmp_path)
     monkeypatch.setattr(contenders, "ROOT", tmp_path)
+    contenders.versions.cache_clear()
     monkeypatch.setattr(bench, "use_all_cores", lambda: None)  # the tests of this process are not to share its devices
     return tmp_path
 
@@ -64,6 +68,40 @@ def test_a_cheap_section_is_merged_with_what_is_there(root, capsys):
     assert "training (2020-01-01, jax 0)" in bench.table(found)
 
 
+def test_a_measurement_that_fails_costs_no_other(root, capsys, monkeypatch):
+    def section(quick):
+        yield {"size": 1}, lambda: [{"seconds": 1.0}]
+        (written,) = (root / "runs").glob("*.json")  # each row as it comes
+        assert json.loads(written.read_text())["sections"]["toy"]["rows"] == [{"size": 1, "seconds": 1.0}]
+        yield {"size": 2}, lambda: [{"seconds": 1 / 0}]
+        yield {"size": 3}, lambda: [{"seconds": 3.0}]
+
+    monkeypatch.setitem(bench.SECTIONS, "toy", section)
+    assert main(["bench", "toy", "--quick"]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split() for line in out.splitlines() if line.strip()[:1] in {*"123"}] == [
+        ["1", "1"],
+        ["2", "ZeroDivisionError:", "division", "by", "zero"],
+        ["3", "3"],
+    ]
+    assert "toy {'size': 2}: ZeroDivisionError" in err
+
+
+def test_programs_take_the_checkout_that_they_lie_in(tmp_path):
+    """Installed or not; so that `contenders` must be imported before rfcollapse."""
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "rfcollapse").mkdir()
+    shutil.copy(bench.ROOT / "benchmarks" / "contenders.py", tmp_path / "benchmarks")
+    (tmp_path / "rfcollapse" / "__init__.py").write_text("print('this one')")
+    (tmp_path / "benchmarks" / "toy.py").write_text("import contenders\nimport rfcollapse\n")
+    ran = subprocess.run([sys.executable, tmp_path / "benchmarks" / "toy.py"], capture_output=True, text=True)
+    assert ran.stdout == "this one\n", ran.stderr
+    for path in (bench.ROOT / "benchmarks").glob("*.py"):
+        imported = re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
+        if "rfcollapse" in imported:
+            assert {"contenders", "bench_training"} & set(imported[: imported.index("rfcollapse")]), path.name
+
+
 def test_an_unknown_section_is_one_line_and_exit_1(root, capsys):
     assert main(["bench", "speed"]) == 1
     assert "no section named speed; there are methods" in capsys.readouterr().err
@@ -78,7 +116,7 @@ def test_without_a_checkout(root):
 STUB = """
 import json, sys, time
 if "--versions" in sys.argv:
-    print(json.dumps({"torch": "0"}))
+    print(json.dumps({"torch": "0", "torchcfm": "0"}))
     sys.exit()
 threads, seen = int(sys.argv[2]), set()
 print("{}", flush=True)
@@ -112,7 +150,7 @@ def test_each_peer_at_its_best_number_of_threads(stub):
     rows = {row["loop"]: row for row in section["rows"]}
     assert section["versions"]["torch"] == "0" and len(rows) == 5
     assert all(row["threads"] == 2 for row in rows.values())
-    steps = bench_training._steps(bench_training.Size(8, 16))
+    steps = bench_training._steps(bench_training.QUICK, True)
     seconds = {"rfcollapse": 0.05, "torch eager": 0.1, "torchcfm compiled": 0.05}
     for loop, value in seconds.items():
         assert rows[loop]["step_seconds"] * steps == pytest.approx(value, rel=0.4)
@@ -175,6 +213,7 @@ def test_every_section_runs(root, capsys):
     # The differences of `agreement` are 0 where the only device is the CPU.
     measured = [row for name in rows if name != "agreement" for row in rows[name]]
     values = [value for row in measured for value in row.values() if isinstance(value, int | float)]
+    assert not [row for row in measured if "failed" in row]
     assert len(values) > len(measured) and all(value > 0 for value in values)
     for row in rows["agreement"]:  # of the CPU with itself
         differences = row["loss_difference"], row["gradient_difference"]

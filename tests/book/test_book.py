@@ -1,7 +1,10 @@
 """The book: every link leads somewhere, nothing comes from the network, and the texts name only claims that exist."""
 
+import ast
+import importlib
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -11,29 +14,41 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import rfcollapse
 from rfcollapse.claims.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
 LEDGER = {row["id"]: row["notebook"] for row in json.loads((ROOT / "figures" / "claims.json").read_text())}
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md")), *NOTEBOOKS]
+MODULES = [module.name for module in pkgutil.walk_packages(rfcollapse.__path__, "rfcollapse.")]
+
+
+def prose(path):
+    """A Markdown file, or the text cells of a notebook."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
 def test_texts_name_claims_of_the_registry(path):
-    said = path.read_text()
-    if path.suffix == ".ipynb":
-        said = "\n".join(
-            "".join(cell["source"]) for cell in json.loads(said)["cells"] if cell["cell_type"] == "markdown"
-        )
-    named = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", said))
+    named = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", prose(path)))
     assert named <= set(REGISTRY), named - set(REGISTRY)
 
 
-@pytest.mark.parametrize("path", [path for path in TEXTS if path.suffix == ".md"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
 def test_links_of_the_texts_lead_somewhere(path):
-    for target in re.findall(r"\]\((?!http|#)([^)\s#]+)", path.read_text()):
+    for target in re.findall(r"\]\((?!http|#)([^)\s#]+)", prose(path)):
         assert (path.parent / target).exists(), target
+
+
+def test_every_module_has_a_page():
+    pages = "\n".join(page.read_text() for page in (ROOT / "book").glob("api_*.md"))
+    rooms = " ".join(re.findall("<!-- modules: (.+) -->", pages)).split()
+    assert len(rooms) == len(set(rooms))
+    assert set(rooms) == {name.split(".")[1] for name in MODULES} - {"__main__"}
 
 
 class Page(HTMLParser):
@@ -96,6 +111,14 @@ class TestSite:
         assert any(link.startswith("../book/api_") and "#rfcollapse." in link for link in page.links)
         claims = {id for id, notebook in LEDGER.items() if notebook == path.stem}
         assert claims <= {link.partition("#")[2] for link in page.links if "claims.html#" in link}
+
+    def test_describes_every_module(self, site):
+        described = set().union(*(page.ids for name, page in site.items() if name.startswith("book/api_")))
+        doors = {name for name in MODULES if hasattr(importlib.import_module(name), "__all__")}
+        inside = {name for name in MODULES if name.rpartition(".")[0] in doors}
+        for name in {*MODULES} - inside - {"rfcollapse.__main__"}:
+            statements = ast.parse(Path(sys.modules[name].__file__).read_text()).body
+            assert f"module-{name}" in described or len(statements) == 1, name
 
     def test_ledger_leads_to_the_notebooks(self, site):
         page = site["figures/claims.html"]

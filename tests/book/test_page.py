@@ -16,12 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 import page
 import pytest
-import websocket
 
 from rfcollapse import data
 from rfcollapse.__main__ import main
 from rfcollapse.claims import ledger
+from rfcollapse.schemes import SCHEMES, Scheme
 from rfcollapse.theory import dae, flow
+
+websocket = pytest.importorskip("websocket")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
@@ -102,7 +104,7 @@ class Browser:
         self.process = subprocess.Popen(
             [program, f"--user-data-dir={profile}", *FLAGS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self.count, self.events, self.socket = 0, [], None
+        self.count, self.events, self.opened, self.socket = 0, [], set(), None
         port = profile / "DevToolsActivePort"
         while not (port.exists() and port.read_text().count("\n") == 1):
             assert self.process.poll() is None, "the browser has ended before it was ready"
@@ -132,7 +134,14 @@ class Browser:
         """laws.name(...case) for every case."""
         return np.array(self.run(f"{json.dumps(cases)}.map(c => rfcollapse.laws.{name}(...c))"), dtype=float)
 
+    def scheme(self, name, scheme, *more, part=""):
+        """laws.name(scheme, settings, …), or a part of it, for the settings of REFLOW."""
+        settings = json.dumps([dict(zip(SETTINGS, case)) for case in REFLOW])
+        given = ", ".join([f"rfcollapse.data.schemes['{scheme}']", "z", *more])
+        return np.array(self.run(f"{settings}.map(z => rfcollapse.laws.{name}({given}){part})"))
+
     def open(self, address):
+        self.opened.add(address.split("#")[0])
         self.send("Page.navigate", url=address)
         self.until("document.readyState === 'complete' && 'rfcollapse' in window")
         self.settle()
@@ -193,19 +202,22 @@ def browser(text, tmp_path_factory):
 U = (1e-6, 0.03, 0.9, 1.0, 1.1, 8.0, 16.0, 90.5, 1e4)
 RHO = (0.0, 0.5, 1.0, 1.6, 2.0, 2.25, 3.1, 4.0)
 ALPHA = (0.0, 0.01, 0.1, 0.5, 0.99, 1.0)
-SETTINGS = ("real", "first", "alpha", "tau", "epsilon")
 PICTURE = """(id => { const view = document.getElementById(id);
     return [...view.querySelectorAll('svg')].map(x => x.innerHTML).join() + view.innerText
         + [...view.querySelectorAll('canvas')].map(x => x.toDataURL()).join() })"""
 
 
+def grid(*axes):
+    return [list(case) for case in itertools.product(*axes)]
+
+
+SETTINGS = ("real", "first", "alpha", "tau", "epsilon")
+REFLOW = grid([0.06, 1.0, 4.0], [0.25, 4.0, 16.0], [0.0, 0.3, 1.0], [0.0, 0.01, 0.2, 1.0], [0.0, 0.5, 2.0])
+
+
 def agree(ours, theirs):
     assert np.isfinite(theirs).any()
     np.testing.assert_allclose(ours, np.asarray(theirs), rtol=1e-9, atol=1e-290)
-
-
-def grid(*axes):
-    return [list(case) for case in itertools.product(*axes)]
 
 
 class TestFormulas:
@@ -269,17 +281,57 @@ class TestFormulas:
 
     @pytest.mark.parametrize("scheme", flow.SCHEMES)
     def test_scheme(self, browser, scheme):
-        cases = grid([0.06, 1.0, 4.0], [0.25, 4.0, 16.0], [0.0, 0.3, 1.0], [0.0, 0.01, 0.2, 1.0], [0.0, 0.5, 2.0])
-        real, first, alpha, tau, epsilon = np.array(cases).T
+        real, first, alpha, tau, epsilon = np.array(REFLOW).T
         options = dict(real_fraction=alpha, ridge=tau, initial_variance=first, diffusion=epsilon)
-        settings = json.dumps([dict(zip(SETTINGS, case)) for case in cases])
-        ours = np.array(browser.run(f"{settings}.map(z => rfcollapse.laws.schemeTrajectory('{scheme}', z, 15))"))
-        agree(ours.T, flow.scheme_trajectory(scheme, real, 15, **options))
-        ours = np.array(browser.run(f"{settings}.map(z => rfcollapse.laws.schemeLimit('{scheme}', z))"))
-        agree(ours, flow.scheme_limit(scheme, real, **options))
-        ours = np.array(browser.run(f"{settings}.map(z => rfcollapse.laws.oneStepGain('{scheme}', z, 2.5))"))
+        agree(browser.scheme("schemeTrajectory", scheme, "15").T, flow.scheme_trajectory(scheme, real, 15, **options))
+        agree(browser.scheme("schemeLimit", scheme), flow.scheme_limit(scheme, real, **options))
         later = options | dict(initial_variance=np.full_like(real, 2.5), anchor_variance=first)
-        agree(ours, flow.one_step_gain(scheme, real, **later))
+        agree(browser.scheme("oneStepGain", scheme, "2.5"), flow.one_step_gain(scheme, real, **later))
+
+    @pytest.mark.parametrize("scheme", SCHEMES)
+    def test_scheme_is_the_balance_of_its_kinds(self, browser, scheme):
+        """The pairs written out: x0 = a x1 + b n beside real data."""
+        row, (real, first, alpha, tau, epsilon) = SCHEMES[scheme], np.array(REFLOW).T
+        alpha = alpha * (row.real is not None)
+
+        def pairs(variance, inverter):
+            forgotten = epsilon**2 / inverter**0.5
+            slope, noise = {
+                None: (0, 1),
+                "inverted": (inverter**-0.5, 0),
+                "anchored": (first**-0.5, 0),
+                "diffused": (np.exp(-forgotten / 2) * inverter**-0.5, 1 - np.exp(-forgotten)),
+                "scattered": (inverter**-0.5, forgotten),
+                "redrawn": (0, 1),
+            }[row.real]
+            q0 = (1 - alpha) + alpha * (slope**2 * real + noise)
+            own = variance**0.5 if row.own == "kept" else 0
+            return q0, (1 - alpha) * variance + alpha * real, (1 - alpha) * own + alpha * slope * real
+
+        def next_model(variance):
+            """Where the inverter is the next model itself, it is found by halving."""
+            low, high = np.full_like(real, 1e-9), np.full_like(real, 1e9)
+            inverter = variance
+            for _ in range(100 if row.refreshed else 0):
+                inverter = (low * high) ** 0.5
+                q0, q1, _ = pairs(variance, inverter)
+                fits_less = q1 + tau < inverter * (q0 + tau)
+                low, high = np.where(fits_less, low, inverter), np.where(fits_less, inverter, high)
+            q0, q1, cross = pairs(variance, inverter)
+            return (q1 + tau) / (q0 + tau), (cross + tau) / (q0 + tau)
+
+        settled = ~(row.refreshed & (alpha == 1) & (tau == 0))  # then any model inverts itself
+        path = browser.scheme("schemeTrajectory", scheme, "6").T
+        np.testing.assert_allclose(path[0], first)
+        for before, after in itertools.pairwise(path):
+            np.testing.assert_allclose(after[settled], next_model(before)[0][settled], rtol=1e-9)
+        gain = browser.scheme("oneStepGain", scheme, "2.5")
+        np.testing.assert_allclose(gain[settled], next_model(np.full_like(real, 2.5))[1][settled], rtol=1e-9)
+        limit = browser.scheme("schemeLimit", scheme)
+        alive = settled & (limit > 0)
+        np.testing.assert_allclose(next_model(np.where(alive, limit, 1.0))[0][alive], limit[alive], rtol=1e-9)
+        later = browser.scheme("schemeTrajectory", scheme, "4000", part=".at(-1)")
+        assert np.all(np.abs(later - limit) < 0.02)
 
     def test_rule_of_thumb(self, browser):
         cases = grid([0.0, 1e-9, 0.05, 0.5, 3.0], [0.01, 0.3, 1.0])
@@ -347,6 +399,29 @@ class TestPage:
         browser.open(f"{browser.address}#reflow?tau=0.21")
         assert browser.run(f"{PICTURE}('reflow')") == picture
 
+    def test_schemes_are_those_of_the_table(self, browser, tmp_path, monkeypatch):
+        """And a row that is put into it appears, with its law."""
+        monkeypatch.setitem(SCHEMES, "toy", Scheme("toy pairs", "redrawn", "anchored"))
+        page.write(tmp_path / "toy.html")
+        browser.open((tmp_path / "toy.html").as_uri() + "#reflow?tau=0&alpha=0")
+        try:
+            told = browser.run("[...document.querySelectorAll('#reflow tbody th')].map(x => x.textContent.trim())")
+            assert [line.split(":")[0] for line in told] == [scheme.title for scheme in SCHEMES.values()]
+            for figure in ("full", "one"):
+                lines = f"document.querySelectorAll('#reflow-{figure} .canvas .line').length"
+                assert browser.run(lines) == len(SCHEMES)
+            said = "document.querySelector('#reflow .verdict').textContent"
+            assert browser.run(said) == "All schemes stay as they are"
+            browser.run("location.hash = '#reflow?tau=0.2&lambda=2&first=1&alpha=0.5'")
+            browser.settle()
+            # Anchored pairs have E x0² = λ0/g₁² = 2, and g² = (λ0/2 + τ)/(1 + τ) in the end.
+            row = browser.run(
+                "[...document.querySelectorAll('#reflow tbody tr:last-child td')].map(x => x.textContent)"
+            )
+            assert row[:2] == [f"{1.2 / 1.2:.3g}"] * 2
+        finally:
+            browser.open(browser.address)
+
     def test_phase_follows_the_pointer(self, browser):
         browser.open(browser.address)
         browser.run("document.getElementById('phase').scrollIntoView({ behavior: 'instant' })")
@@ -400,7 +475,7 @@ class TestPage:
         """Last, so that it has seen all the others do."""
         browser.open(browser.address)
         requests = {e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"}
-        assert {url.split("#")[0] for url in requests if not url.startswith("data:")} == {browser.address}
+        assert {url.split("#")[0] for url in requests if not url.startswith("data:")} == browser.opened
         noisy = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
         assert [event for event in browser.events if event["method"] in noisy] == []
 
