@@ -3,6 +3,7 @@
 The string under a field is its help on the command line, too (`rfcollapse.runs.plan`).
 """
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 
@@ -151,6 +152,10 @@ class Plan(Checked):
         object.__setattr__(self, "steps", tuple(times.tolist()) if np.ndim(self.steps) else int(self.steps))
         object.__setattr__(self, "options", dict(self.options))
         object.__setattr__(self, "training", self.training or Training.usual(self.model))
+        known = inspect.signature(NETS[self.model].__init__).parameters.keys() - {"self", "dimension", "key"}
+        if unknown := self.options.keys() - known:
+            known, unknown = (", ".join(sorted(names)) for names in (known, unknown))
+            raise ValueError(f"options of the model {self.model!r} are {known}; got {unknown}")
         if self.parametrisation == "denoiser" and self.method != "euler":
             raise ValueError(
                 f"method must be 'euler' for a denoiser, which has no velocity at t = 1; got {self.method!r}"

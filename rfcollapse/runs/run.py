@@ -8,22 +8,18 @@ import hashlib
 import importlib.metadata
 import time
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 from tqdm import tqdm
 
 from .. import __version__, check, data
-from ..learn import devices, integrate, reflow
+from ..learn import devices, reflow
 from ..learn.classifier import train_classifier
-from ..measure.coverage import coverage
-from ..measure.distances import sliced_w2
 from ..measure.images import reference
 from ..output import plain
 from . import folder as runfolder
@@ -35,7 +31,6 @@ from .sources import find
 
 PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax", "diffrax")
 FEWEST = 10  # held-out samples, below which nothing is compared with them
-NEIGHBOURLY = 64  # the largest d in which nearest neighbours are looked for
 
 
 class Parted(NamedTuple):
@@ -138,7 +133,8 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False) -> Log:
                     first = np.array((rows or [row])[0]["eigenvalues"], dtype=np.float64)
                     beside = predicted(known, plan.rounds, _principal_variances(real.train, plan.seeds), first)
                 row["law"] = plain(beside[latest.index])
-            row |= {} if real.held is None else _compared(key_held, latest.models, real.held, plan)
+            if real.held is not None:
+                row |= plain(looks.compared(key_held, latest.models, real.held, plan.integrator))
             row |= looked(latest, folder, key_held)
             now = time.monotonic()
             runfolder.save(folder, config, latest.models, row | {"seconds": round(now - since, 3)})
@@ -181,9 +177,9 @@ def _looker(plan, real):
     def looked(latest, folder, key):
         samples = max(len(axes.held), FEWEST)
         measured = looks.looked_at(key, latest.models, axes, plan.integrator, samples=samples)
-        levels = looks.levels(measured.pop("shown"), real.images.scale, real.images.mean)
+        levels = looks.levels(measured.pop("shown"), real.images.scale, np.asarray(real.images.mean))
         np.save(folder / f"pictures-{latest.index:03d}.npy", levels.reshape(-1, *real.images.shape))
-        return {name: plain(values) for name, values in measured.items()}
+        return plain(measured)
 
     return looked
 
@@ -197,24 +193,3 @@ def _row(latest):
         "straightness": plain(latest.straightness),
         "loss": plain(latest.loss[:, -1]),
     }
-
-
-def _compared(key, models, held, plan):
-    """How far the models' samples are from the real ones held out, of each seed; from the same noise in every round."""
-    models, measured = jax.device_get(models), []
-    single = integrate.Integrator(1, "euler", plan.at_once)
-    for seed, real in enumerate(held):
-        key_noise, key_directions = jax.random.split(jax.random.fold_in(key, seed))
-        model = jax.tree.map(lambda leaf, seed=seed: jnp.asarray(leaf[seed]), models)
-        noise = jax.random.normal(key_noise, real.shape, dtype=jnp.float32)
-        many, one = (integrator.generate(model, noise) for integrator in (plan.integrator, single))
-        numbers = [_if_finite(partial(sliced_w2, key_directions, real), samples) for samples in (many, one)]
-        if real.shape[1] <= NEIGHBOURLY:
-            numbers += _if_finite(partial(coverage, real), many, otherwise=[np.nan] * 3)
-        measured.append(numbers)
-    names = ("sliced_w2", "one_step_sliced_w2", "precision", "recall", "coverage")
-    return {name: plain(column) for name, column in zip(names, np.transpose(np.array(measured, dtype=np.float64)))}
-
-
-def _if_finite(function, samples, otherwise=np.nan):
-    return function(samples) if jnp.all(jnp.isfinite(samples)) else otherwise
