@@ -16,7 +16,7 @@ class Law(NamedTuple):
     """What is known of a plan beforehand."""
 
     trajectory: Callable | None
-    """(λ of the real data, g² of the first model) → g² of rounds 0 … J; None: there is no law."""
+    """(λ of the real data, g² of the first model, J) → g² of rounds 0 … J; None: there is no law."""
     words: str
     """Which law it is, or why there is none."""
 
@@ -35,14 +35,12 @@ def law(plan: Plan, *, gaussian: bool) -> Law:
         'law: of a linear model and its exact flow, from the measured first model on'
     """
     trajectory, words = _closed_form(plan)
-    if trajectory is None:
-        return Law(None, f"no law: {words}")
     try:
         trajectory(np.ones(1), np.ones(1), 0)
     except ValueError:
         return Law(None, f"no law: theory has none for the scheme {plan.scheme!r} with a {plan.parametrisation}")
     return Law(
-        trajectory, f"law: {words}" + ("" if gaussian else "; the data are taken as Gaussian, which they are not")
+        trajectory, f"law: {words}" + ("" if gaussian else "; it takes the data as Gaussian, which they are not")
     )
 
 
@@ -64,27 +62,28 @@ def predicted(
 
 
 def _closed_form(plan):
-    settings = {"real_fraction": plan.real_fraction}
+    options = {"real_fraction": plan.real_fraction}
     steps = plan.steps if isinstance(plan.steps, int) else np.asarray(plan.steps)
-    if plan.parametrisation == "velocity" and plan.recipe.own == "redrawn" and plan.method != "adaptive":
-        if plan.ridge or plan.first_ridge:
-            return None, "theory has none for a ridge with noise that is always redrawn"
+    independent = plan.recipe.own == plan.recipe.real == "redrawn" and not (plan.ridge or plan.first_ridge)
+    if independent and plan.parametrisation == "velocity" and plan.method != "adaptive":
 
-        def trained_on_real_data(real, _, rounds):
+        def from_real_data(real, _, rounds):
             """Entry 0 is the data of the first model, which generates entry 1."""
-            return flow.self_consuming_trajectory(real, steps, rounds + 1, method=plan.method, **settings)[1:]
+            return flow.self_consuming_trajectory(real, steps, rounds + 1, method=plan.method, **options)[1:]
 
-        return trained_on_real_data, f"of a linear model in steps of {plan.method}, from the real data on"
-    settings |= {"ridge": plan.ridge, "diffusion": plan.diffusion}
+        return from_real_data, f"of a linear model in steps of {plan.method}, from the real data on"
+    options |= {"ridge": plan.ridge, "diffusion": plan.diffusion}
+    function, words = flow.scheme_trajectory, "of a linear model and its exact flow, from the measured first model on"
     if plan.parametrisation == "denoiser":
-        function, of = flow.denoiser_trajectory, "of a linear denoiser in Euler steps"
-        settings["steps"] = steps
-    else:
-        function, of = flow.scheme_trajectory, "of a linear model and its exact flow"
-        if plan.recipe.real == "diffused":  # the first model's pairs were independent
-            settings["initial_angle"] = np.pi / 2
+        function, words = (
+            flow.denoiser_trajectory,
+            "of a linear denoiser in Euler steps, from the measured first model on",
+        )
+        options["steps"] = steps
+    elif plan.recipe.real == "diffused":  # the first model's pairs were independent
+        options["initial_angle"] = np.pi / 2
 
     def from_first_model(real, first, rounds):
-        return function(plan.scheme, real, rounds, initial_variance=first, **settings)
+        return function(plan.scheme, real, rounds, initial_variance=first, **options)
 
-    return from_first_model, f"{of}, from the measured first model on"
+    return from_first_model, words

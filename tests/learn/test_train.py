@@ -206,7 +206,8 @@ found = []
 for seeds, shards in zip(layouts[::2], layouts[1::2]):
     training = Training(steps=20, batch=16, chunk=10, shards=shards)
     done = run(jax.random.key(0), data, scheme="ra", rounds=1, real_fraction=0.3, ridge=0.2, seeds=seeds, pairs=128,
-               probes=64, options={"width": 8, "depth": 1}, steps=4, training=training, warm_start=True)
+               probes=64, options={"width": 8, "depth": 1}, steps=4, method="euler", training=training,
+               warm_start=True)
     size = devices.mesh(seeds, shards).size
     found.append([size, jax.process_count(), done.second_moment.tolist(), done.loss.tolist()])
 print(json.dumps(found))

@@ -17,11 +17,12 @@ import pytest
 from rfcollapse.__main__ import main
 from rfcollapse.learn import reflow
 from rfcollapse.learn.plan import Plan, Training
-from rfcollapse.runs import command
+from rfcollapse.runs import command, looks
 from rfcollapse.runs import folder as runfolder
 from rfcollapse.runs import run as experiment
 from rfcollapse.runs.plan import RunPlan, read_options
 from rfcollapse.runs.run import read, run
+from rfcollapse.schemes import SCHEMES, Scheme
 
 TINY = {"model": "linear", "seeds": 2, "samples": 64, "pairs": 64, "probes": 32, "steps": 3}
 TINY |= {"training": Training.usual("linear", steps=50, chunk=25, batch=8)}
@@ -133,9 +134,10 @@ def test_images_are_looked_at_and_resumed(tmp_path):
 @pytest.mark.slow
 def test_a_unet_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    monkeypatch.setattr(looks, "STEPS", (1, 2))
     training = replace(BASE.training, steps=4, chunk=2, precision="bfloat16")
     plan = replace(BASE, data="digits", model="unet", options={"channels": 8}, rounds=1, seeds=1, training=training)
-    assert main([*arguments(replace(plan, steps=2, pairs=20), tmp_path), "--json"]) == 0
+    assert main([*arguments(replace(plan, steps=2, method="euler", pairs=32), tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["final"]["round"] == 1
     assert np.all(np.isfinite(read(tmp_path).metrics["frechet_features"]))
 
@@ -292,6 +294,33 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["round", "largest", "variance"] and lines[2].startswith("1 ") and "±" in lines[2]
     assert lines[-1] == "written to runs/reflow-two_moons-anchored-0"
+
+
+def test_the_law_stands_beside_the_measurement(tmp_path, capsys, monkeypatch):
+    """Reflow's own: g² ← (g² + τ)/(1 + τ). Pairs are finite: .4 % a round and seed through the ridge."""
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    training = Training.usual("linear", steps=600)
+    plan = replace(BASE, data="gaussian:4,0.25", scheme="reflow", ridge=0.2, steps=20, samples=4096, pairs=4096)
+    assert main(arguments(replace(plan, rounds=2, training=training), tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:5] == ["round", "largest", "variance", "law", "smallest"]
+    assert lines[4] == "law: of a linear model and its exact flow, from the measured first model on"
+    metrics = read(tmp_path).metrics
+    law, measured = metrics["law"], metrics["eigenvalues"]
+    np.testing.assert_allclose(law[:, 0], measured[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(law[:, 1:], (law[:, :-1] + 0.2) / 1.2, rtol=1e-12)
+    np.testing.assert_allclose(measured[:, 2], law[:, 2], rtol=0.03)
+    assert np.all(np.abs(law[:, 2] - law[:, 0]) > 0.2 * np.abs(1 - law[:, 0]))
+
+
+def test_a_new_row_of_known_kinds_trains_and_is_a_choice(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    monkeypatch.setitem(SCHEMES, "toy", Scheme("toy", "redrawn", "inverted"))
+    plan = replace(BASE, scheme="toy", rounds=1)
+    trained = reflow.run(jax.random.key(0), np.random.default_rng(0).normal(size=(64, 2)), plan)
+    assert np.all(np.isfinite(trained.loss)) and len(trained.models) == 2
+    assert main(arguments(plan, tmp_path)) == 0
+    assert "law: " in capsys.readouterr().out and read(tmp_path).metrics["round"].tolist() == [0, 1]
 
 
 def test_an_interrupt_says_how_to_resume(tmp_path, capsys, monkeypatch):
