@@ -36,7 +36,7 @@ def samples() -> np.ndarray:
         common = dict(rounds=ROUNDS, seeds=1, training=TRAINING, warm_start=True, finished=first[:1])
         run = reflow.run(key_run, points, scheme=scheme, on_round=first.append, **common, **settings)
         models = [jax.tree.map(lambda leaf: leaf[0], model) for model in run.models]
-        drawn.append([integrate.generate(model, noise, steps=STEPS, batch=4096) for model in models])
+        drawn.append([integrate.generate(model, noise, steps=STEPS, at_once=4096) for model in models])
     return np.array(drawn)
 
 

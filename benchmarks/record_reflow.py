@@ -21,7 +21,7 @@ from contenders import ROOT
 from rfcollapse import data
 from rfcollapse.advice import mechanisms, samples
 from rfcollapse.learn import devices, integrate, reflow
-from rfcollapse.learn.train import Training
+from rfcollapse.learn.plan import Training
 from rfcollapse.measure import coverage, distances
 
 devices.use_all_cores()  # one XLA device per core: seeds train side by side

@@ -94,8 +94,10 @@ def test_it_learns_the_velocity_of_a_gaussian():
 
 @pytest.mark.slow
 def test_rounds_share_one_compilation_and_bfloat16_keeps_float32_weights():
-    training = Training(steps=4, batch=8, chunk=2, compute_dtype="bfloat16")
-    options = dict(seeds=2, model="unet", options=SMALL, pairs=32, probes=16, steps=2, training=training)
+    training = Training(steps=4, batch=8, chunk=2, precision="bfloat16")
+    options = dict(
+        seeds=2, model="unet", options=SMALL, pairs=32, probes=16, steps=2, method="euler", training=training
+    )
     sizes = []
     whole = run(
         KEY, image(40, 16), scheme="ora", rounds=2, real_fraction=0.5, ridge=0.1,
