@@ -1,12 +1,17 @@
 """What a public boundary accepts, and the words it refuses with.
 
-Each function takes the argument's name and value and returns the value ready for use (a float64 JAX array, or a Python
-int), or raises ValueError with the offending value and what is allowed. Tracers pass through unread, so a checked
-function can be jitted, vmapped and differentiated.
+A public function says in its annotations what each argument may be (`variance: Nonnegative`), and `arguments` sees to
+it. Behind each annotation stands a function here that takes the argument's name and value and returns the value ready
+for use (a float64 JAX array, or a Python int), or raises ValueError with the offending value and what is allowed.
+Tracers pass through unread, so a checked function can be jitted, vmapped and differentiated.
 """
 
+import functools
+import inspect
 import math
 import operator
+from collections.abc import Callable
+from typing import Annotated, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +19,46 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Int, Real
 
-Elementwise = Real[ArrayLike, "*#shape"]
-"""Numbers of any shape, combined elementwise with the other arguments of the function."""
-Steps = int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"]
-"""What `time_grid` takes."""
 SYMMETRY_TOLERANCE = 1e-8  # of the largest entry; covers covariances accumulated in float32
 INDEFINITE_TOLERANCE = 1e-8  # of the largest eigenvalue, likewise
+
+
+def arguments(function: Callable) -> Callable:
+    """The function with its arguments checked by what their annotations say; None stays None where it is allowed.
+
+    Arguments that are combined elementwise reach the function as float64 arrays of one shape.
+
+    Example:
+        >>> from rfcollapse import check
+        >>> @check.arguments
+        ... def gain(variance: check.Nonnegative, noise_std: check.Positive):
+        ...     return variance / (variance + noise_std**2)
+        >>> gain([4, 1], 1)
+        Array([0.8, 0.5], dtype=float64)
+        >>> gain(-1, 1)
+        Traceback (most recent call last):
+        ValueError: variance must be at least 0 and be finite; got -1
+    """
+    signature, checks, elementwise = inspect.signature(function), {}, set()
+    for name, parameter in signature.parameters.items():
+        for hint in (parameter.annotation, *get_args(parameter.annotation)):  # also within `… | None`
+            if get_origin(hint) is Annotated:
+                checks[name] = hint.__metadata__[0]
+                elementwise |= {name} if hint.__origin__ == Elementwise else set()
+
+    @functools.wraps(function)
+    def checked(*positional, **named):
+        bound = signature.bind(*positional, **named)
+        bound.apply_defaults()
+        values = bound.arguments
+        present = [name for name in checks if values[name] is not None]
+        values.update({name: checks[name](name, values[name]) for name in present})
+        together = {name: values[name] for name in present if name in elementwise}
+        if together:
+            values.update(zip(together, broadcast(**together)))
+        return function(*bound.args, **bound.kwargs)
+
+    return checked
 
 
 def finite(name, value):
@@ -131,6 +170,28 @@ def time_grid(name, value):
     if not isinstance(time, jax.core.Tracer) and not (time[0] == 0 and time[-1] == 1 and jnp.all(jnp.diff(time) > 0)):
         raise ValueError(f"{name} must increase from 0 to 1; got {np.array2string(np.asarray(time), threshold=8)}")
     return time
+
+
+Elementwise = Real[ArrayLike, "*#shape"]
+"""Numbers of any shape, combined elementwise with the other arguments of the function."""
+Number = Annotated[Elementwise, real]
+Nonnegative = Annotated[Elementwise, nonnegative]
+Positive = Annotated[Elementwise, positive]
+Fraction = Annotated[Elementwise, fraction]
+NonnegativeScalar = Annotated[Real[ArrayLike, ""], nonnegative]
+PositiveScalar = Annotated[Real[ArrayLike, ""], positive]
+FractionScalar = Annotated[Real[ArrayLike, ""], fraction]
+Whole = Annotated[int, functools.partial(integer, minimum=0)]
+Count = Annotated[int, functools.partial(integer, minimum=1)]
+Samples = Annotated[Real[ArrayLike, "samples dim"], samples]
+Covariance = Annotated[Real[ArrayLike, "dim dim"], covariance]
+Steps = Annotated[int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"], time_grid]
+"""N uniform steps, or a grid of N + 1 times from 0 to 1; the function gets the times."""
+
+
+def choice(allowed) -> object:
+    """The annotation of an argument that is one of a few names, which are looked up when the function is called."""
+    return Annotated[str, functools.partial(one_of, allowed=allowed)]
 
 
 def _bounded(name, value, within, words):

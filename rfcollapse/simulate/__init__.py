@@ -1,4 +1,4 @@
-"""Monte Carlo of the processes that theory describes, jitted and vmapped over seeds: exact in law, under the same names.
+"""Monte Carlo of the processes that theory describes, jitted and vmapped over seeds, exact in law and named alike.
 
 dae         a linear denoising autoencoder trained on its own outputs: from second moments (`reduced`) or samples
             (`direct`)
