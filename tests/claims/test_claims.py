@@ -11,7 +11,7 @@ import scipy.stats
 
 from rfcollapse import claims
 from rfcollapse.claims import ledger, reproduce
-from rfcollapse.claims.registry import CLAIMS, REGISTRY, Claim
+from rfcollapse.claims.registry import REGISTRY, Claim, parse
 from rfcollapse.simulate import dae as simulate
 from rfcollapse.theory import dae
 
@@ -110,12 +110,32 @@ def test_mutated_fixed_points_are_refuted():
 
 
 def test_registry_is_well_formed():
-    assert len(REGISTRY) == len(CLAIMS), "two claims share an id"
-    for claim in CLAIMS:
+    for claim in REGISTRY.values():
         assert claim.kind in claims.KINDS and claim.margin >= 0
         # "inconclusive" is for a claim whose runs, on record, are known to be too few for its margin
         assert claim.expected in ("confirmed", "refuted", "observed", "inconclusive")
         assert (claim.kind == "observation") == (claim.expected == "observed")
+
+
+WHOLE = '[{}.a]\nkind = "observation"\nstatement = ""\nsource = ""\nunit = ""\n'
+
+
+@pytest.mark.parametrize(
+    "text, error, words",
+    [
+        ('[n.a]\nkind = "observation"', TypeError, "statement"),
+        ('[n.a]\nkind = "observation"\nstatement = ""\nsource = ""\nunit = ""\nwidth = 1', TypeError, "width"),
+        (
+            2 * '[{}.a]\nkind = "observation"\nstatement = ""\nsource = ""\nunit = ""\n',
+            ValueError,
+            "'a': in m and in n",
+        ),
+        ("[n.a", ValueError, "line 1"),
+    ],
+)
+def test_a_registry_that_is_none_is_refused(text, error, words):
+    with pytest.raises(error, match=words):
+        parse(text)
 
 
 def test_record_writes_only_under_the_switch(tmp_path, monkeypatch, unchecked):
