@@ -124,13 +124,9 @@ WHOLE = '[{}.a]\nkind = "observation"\nstatement = ""\nsource = ""\nunit = ""\n'
     "text, error, words",
     [
         ('[n.a]\nkind = "observation"', TypeError, "statement"),
-        ('[n.a]\nkind = "observation"\nstatement = ""\nsource = ""\nunit = ""\nwidth = 1', TypeError, "width"),
-        (
-            2 * '[{}.a]\nkind = "observation"\nstatement = ""\nsource = ""\nunit = ""\n',
-            ValueError,
-            "'a': in m and in n",
-        ),
-        ("[n.a", ValueError, "line 1"),
+        (WHOLE.format("n") + "width = 1", TypeError, "width"),
+        (WHOLE.format("m") + WHOLE.format("n"), ValueError, "'a': in m and in n"),
+        ("[n.a", ValueError, "Expected"),
     ],
 )
 def test_a_registry_that_is_none_is_refused(text, error, words):
