@@ -12,7 +12,7 @@ from jaxtyping import Array, Key, Real
 from .. import check
 from ..schemes import SCHEDULES, SOURCES
 from . import direct, reduced
-from .batches import Process, DaeRuns
+from .batches import DaeRuns, Process
 
 METHODS = ("reduced", "direct")
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ..schemes import mixed
-from .batches import Process, DaeRuns, over_seeds
+from .batches import DaeRuns, Process, over_seeds
 
 BATCH_BYTES = 256 * 2**20  # samples of all seeds that are alive at once
 

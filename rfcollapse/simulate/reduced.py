@@ -20,7 +20,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from .batches import Process, DaeRuns, over_seeds
+from .batches import DaeRuns, Process, over_seeds
 from .factors import bartlett, descending, diagonal, folded, normal, places, principal, product
 
 # Seeds that are alive at once: few enough for a core's cache, but enough to fill its vector registers.
