@@ -1,4 +1,4 @@
-"""Monte Carlo of the processes that theory describes, jitted and vmapped over seeds, exact in law and named alike.
+"""Monte Carlo of the processes that theory describes, under its names: exact in law, jitted and vmapped over seeds.
 
 dae         a linear denoising autoencoder trained on its own outputs: from second moments (`reduced`) or samples
             (`direct`)

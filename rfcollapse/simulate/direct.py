@@ -13,9 +13,11 @@ BATCH_BYTES = 256 * 2**20  # samples of all seeds that are alive at once
 
 @functools.partial(jax.jit, static_argnames="process")
 def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> DaeRuns:
-    """`simulate.dae.run` on samples; arguments as there, checked there.
+    """`simulate.dae.run` on samples; the other arguments as there, checked there.
 
-    keys: one per seed. fractions: α of rounds 0 … J.
+    Args:
+        keys: one per seed.
+        fractions: α of rounds 0 … J.
     """
     dimension = len(covariance) if data is None else data.shape[1]
     samples = process.samples

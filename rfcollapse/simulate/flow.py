@@ -68,9 +68,8 @@ def run(
     check.one_of("pairing", pairing, PAIRINGS)
     samples = check.integer("samples", samples, len(covariance) if pairing == "fixed" else 1)
     rounds, seeds = check.integer("rounds", rounds, 0), check.integer("seeds", seeds, 1)
-    return _simulate(
-        jax.random.split(key, seeds), covariance, check.time_grid("steps", steps), samples, rounds, pairing
-    )
+    keys, time = jax.random.split(key, seeds), check.time_grid("steps", steps)
+    return _simulate(keys, covariance, time, samples, rounds, pairing)
 
 
 @partial(jax.jit, static_argnames=("samples", "rounds", "pairing"))

@@ -29,9 +29,11 @@ GPU_BYTES = 2**30
 
 
 def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> DaeRuns:
-    """`simulate.dae.run` on second moments, n ≥ d; arguments as there, checked there.
+    """`simulate.dae.run` on second moments, n ≥ d; the other arguments as there, checked there.
 
-    keys: one per seed. fractions: α of rounds 0 … J.
+    Args:
+        keys: one per seed.
+        fractions: α of rounds 0 … J.
     """
     sizes = jnp.float64(process.samples), process.rank
     return _simulate(keys, covariance, data, noise_std, resample_std, fractions, *sizes, process.kind)
@@ -80,7 +82,6 @@ def _simulate(keys, covariance, data, noise_std, resample_std, fractions, sample
 
 def _alone(real, fit, generate, rounds):
     """Replace, without real data: the principal axes of the training set are those of the data."""
-    del rounds
 
     def one_round(carry, inputs):
         scales, axes = carry
@@ -94,7 +95,6 @@ def _alone(real, fit, generate, rounds):
 
 def _own(real, fit, generate, rounds):
     """Replace, fitted with real data, resampled from the latest round."""
-    del rounds
 
     def one_round(carry, inputs):
         latest, real, axes = carry
@@ -140,7 +140,6 @@ def _cohorts(real, fit, generate, rounds):
 
 def _accumulate(real, fit, generate, rounds):
     """Fitted to all rounds so far, resampled from the latest."""
-    del rounds
 
     def one_round(carry, inputs):
         keys, fraction, j = inputs

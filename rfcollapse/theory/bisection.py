@@ -3,17 +3,18 @@
 import jax
 import jax.numpy as jnp
 
-HALVINGS = 70  # of a bracket in logarithms: down to rounding for any two variances in float64
+HALVINGS = 70  # of a bracket's logarithm: down to rounding for any two numbers of float64
+DEAD = 1e-200  # what counts as nothing
 
 
-def bisected(below, low, high, halvings=HALVINGS):
-    """The x in [low, high] where below(x) turns from True to False."""
+def bisected(below, low, high):
+    """The x > 0 from low to high where below(x) turns from True to False."""
 
     def halve(_, bracket):
         low, high = bracket
-        middle = (low + high) / 2
+        middle = jnp.sqrt(low) * jnp.sqrt(high)
         short = below(middle)
         return jnp.where(short, middle, low), jnp.where(short, high, middle)
 
-    low, high = jax.lax.fori_loop(0, halvings, halve, (low, high))
-    return (low + high) / 2
+    low, high = jax.lax.fori_loop(0, HALVINGS, halve, (low, high))
+    return jnp.sqrt(low) * jnp.sqrt(high)

@@ -9,7 +9,8 @@ from jaxtyping import Array, Float
 
 from ... import check
 from ...check import Elementwise
-from .retention import crossing, loss
+from ..bisection import bisected
+from .retention import loss
 
 NEWTON_STEPS = 100
 
@@ -69,7 +70,7 @@ def _pool_behind(generated, rho):
     # w² (v + ρ) ≤ v + ρ, and for u* small v ≈ √(u*/ρ), or u*^{1/3} at ρ = 0: both within this bracket when ρ ≤ 2.
     low, high = scale / (1 + rho), 4 * (scale + jnp.sqrt(scale) + jnp.cbrt(scale))
     low = jnp.minimum(low, 1e-3 * jnp.minimum(high, jnp.sqrt(scale)))
-    pool = crossing(lambda v: (v / (v + 1)) ** 2 * (v + rho) > scale, low, high)
+    pool = bisected(lambda v: (v / (v + 1)) ** 2 * (v + rho) <= scale, low, high)
     return jnp.where(generated > 0, pool, 0.0)
 
 

@@ -165,11 +165,6 @@ def loss(v, rho):
     return v * (1 + (2 - rho) * v) / (v + 1) ** 2
 
 
-def crossing(positive, low, high):
-    """The point between low and high > 0 beyond which `positive` is True."""
-    return jnp.exp(bisected(lambda log: ~positive(jnp.exp(log)), jnp.log(low), jnp.log(high)))
-
-
 @jax.jit
 def _pool_fixed_point(u0, alpha, rho):
     """u* of the pool process; the pool's root is bracketed between the turning points of αv³ + Bv² + Cv − αu0."""
@@ -189,12 +184,12 @@ def _pool_fixed_point(u0, alpha, rho):
     dips = (turns[1] > 0) & (turns[1] < start) & ~falls(turns[1])
     low = jnp.where(dips, turns[1], a * start)
     high = jnp.where(dips | (turns[0] <= 0), start, jnp.minimum(start, turns[0]))
-    down = crossing(falls, low, high)
+    down = bisected(lambda v: ~falls(v), low, high)
     # Rising from u0: before the first turning point if the cubic reaches zero there, else beyond the second.
     peaks = (turns[0] > start) & falls(turns[0])
     cauchy = 1 + (jnp.abs(b) + jnp.abs(c) + a * start) / a
     low = jnp.where(peaks, start, jnp.maximum(start, turns[1]))
-    up = crossing(falls, low, jnp.where(peaks, turns[0], jnp.maximum(cauchy, 2 * low)))
+    up = bisected(lambda v: ~falls(v), low, jnp.where(peaks, turns[0], jnp.maximum(cauchy, 2 * low)))
     pool = jnp.where(falls(start), down, up)
 
     threshold = (rho - 2) * u0

@@ -23,8 +23,7 @@ from jaxtyping import Array, Float
 from ... import check
 from ...check import Elementwise
 from ...schemes import SCHEMES, mixed
-
-DEAD = 1e-200  # the variance at which a direction that has underflowed is inverted
+from ..bisection import DEAD
 
 
 class PairMoments(NamedTuple):
@@ -157,7 +156,7 @@ def half_turn(name, value):
 
 
 def _real_noise(row, direction, angle):
-    direction = direction._replace(current=jnp.maximum(direction.current, DEAD))
+    direction = direction._replace(current=jnp.maximum(direction.current, DEAD))  # one that has underflowed
     angle = jnp.zeros_like(direction.current) if angle is None else angle
     return REAL[real_kind(row)](direction, forgetting(direction.current, direction.diffusion, angle))
 

@@ -5,7 +5,6 @@ the flow follows v = (D(t)x − x)/(1−t). D(1) < 1 under ridge, so v diverges 
 is the number of steps that keeps a variance.
 """
 
-import math
 from functools import partial
 
 import jax
@@ -15,8 +14,8 @@ from jaxtyping import Array, Float
 from ... import check
 from ...check import Elementwise
 from ...schemes import mixed
-from ..bisection import bisected
-from .couplings import DEAD, checked, coupling, own_pairs
+from ..bisection import DEAD, bisected
+from .couplings import checked, coupling, own_pairs
 from .grid import time_grid
 
 
@@ -75,12 +74,10 @@ def _trajectory(row, start, grid, rounds):
         return following, following
 
     def one_refreshed_round(current, _):
-        """The model whose own inversions it is fitted to: the g'² at which such pairs leave it where it is."""
+        """The g'² ≤ g² of the model that pairs inverted by itself leave where it is."""
         own = own_pairs(row, start._replace(current=current))
 
-        def grows(log_variance):
-            gain = jnp.exp(log_variance / 2)
-
+        def grows(gain):
             def growth(t, s, s_next, h):
                 # Real pairs obey D = g'/(s + tg'), whose steps lead to g'; the fit misses it by what is not theirs.
                 path = s + t * gain
@@ -91,8 +88,8 @@ def _trajectory(row, start, grid, rounds):
 
             return jnp.sum(over_steps(growth), axis=0) > 0
 
-        found = jnp.exp(bisected(grows, jnp.full_like(current, math.log(DEAD)), jnp.log(jnp.maximum(current, DEAD))))
-        following = jnp.where((start.fraction < 1) | (start.ridge > 0), found, current)
+        gain = bisected(grows, jnp.full_like(current, DEAD), jnp.sqrt(current))
+        following = jnp.where((start.fraction < 1) | (start.ridge > 0), gain**2, current)
         return following, following
 
     _, later = jax.lax.scan(one_refreshed_round if row.refreshed else one_round, start.current, length=rounds)

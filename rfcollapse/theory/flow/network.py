@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from ... import check
 from ...check import Elementwise
 from ...schemes import mixed
-from ..bisection import bisected
+from ..bisection import DEAD, bisected
 from .couplings import checked, real_pairs
 
 REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
@@ -123,18 +123,17 @@ def _one_round(start, real_noise, dimension):
         return mixed(*tails, fraction)
 
     def stretched(square):
-        """ln |G|² where |z|² is `square`."""
+        """|G|² where |z|² is `square`."""
         goal = beyond(square, starts)
-        low = jnp.log(square * jnp.minimum(*ends) / jnp.maximum(*starts))
-        high = jnp.log(square * jnp.maximum(*ends) / jnp.minimum(*starts))
-        return bisected(lambda log_square: beyond(jnp.exp(log_square), ends) > goal, low, high)
+        low, high = jnp.minimum(*ends) / jnp.maximum(*starts), jnp.maximum(*ends) / jnp.minimum(*starts)
+        return bisected(lambda mapped: beyond(mapped, ends) > goal, square * low, square * high)
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     bottom, top = max(0.0, dimension**0.5 - REACH), dimension**0.5 + REACH
     radius = jnp.asarray(bottom + (nodes + 1) * (top - bottom) / 2)
     log_density = (dimension - 1) * jnp.log(radius) - radius**2 / 2 - (half - 1) * np.log(2) - jax.lax.lgamma(half)
     mass = jnp.asarray(weights) * (top - bottom) / 2 * jnp.exp(log_density)
-    squares = jnp.exp(jax.lax.map(stretched, radius**2))
+    squares = jax.lax.map(stretched, radius**2)
     return jnp.tensordot(mass, squares, axes=1) / dimension
 
 
@@ -160,7 +159,7 @@ def _rounds(row, rounds, atoms, start):
         variances = jnp.stack([real, initial, jnp.ones_like(real)])
         most = 20 * REACH * jnp.max(variances) / jnp.min(variances)
         short = lambda there: jax.lax.map(beyond_there, there) > goal  # noqa: E731
-        return bisected(short, jnp.zeros_like(points), jnp.full_like(points, most))
+        return bisected(short, jnp.full_like(points, DEAD), jnp.full_like(points, most))
 
     def one_round(state, _):
         generated, inverted = state

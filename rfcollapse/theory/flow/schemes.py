@@ -12,9 +12,9 @@ from jaxtyping import Array, Float
 
 from ... import check
 from ...check import Elementwise
-from ..bisection import bisected
+from ..bisection import DEAD, bisected
 from .balance import angle_of
-from .couplings import DEAD, Direction, checked, coupling, excess, half_turn
+from .couplings import Direction, checked, coupling, excess, half_turn
 
 
 def scheme_trajectory(
@@ -177,7 +177,7 @@ def _limit(row, start):
         return start.fraction * excess(row, start._replace(current=variance)) + start.ridge * (variance - 1)
 
     low, high = jnp.full_like(start.real, DEAD), jnp.maximum(jnp.maximum(start.real, start.anchor), 1.0)
-    root = jnp.exp(bisected(lambda log_variance: pull(jnp.exp(log_variance)) < 0, jnp.log(low), jnp.log(high)))
+    root = bisected(lambda variance: pull(variance) < 0, low, high)
     value, slope = jax.jvp(pull, (root,), (jnp.ones_like(root),))
     root = jnp.where(pull(low) > 0, 0.0, root - value / jnp.where(slope > 0, slope, 1.0))
     return jnp.where((pull(low) == 0) & (pull(high) == 0), start.current, root)

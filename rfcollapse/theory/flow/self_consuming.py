@@ -134,8 +134,7 @@ def heun_sink(steps: check.Steps) -> Float[Array, ""]:
         0.763
     """
     grid = time_grid(steps)
-    gains = lambda log_variance: sampler_loss(jnp.exp(log_variance), grid, "heun") < 0  # noqa: E731
-    return jnp.exp(bisected(gains, jnp.asarray(-60.0), jnp.asarray(60.0)))
+    return bisected(lambda variance: sampler_loss(variance, grid, "heun") < 0, jnp.asarray(1e-26), jnp.asarray(1e26))
 
 
 @partial(jax.jit, static_argnames=("rounds", "method"))

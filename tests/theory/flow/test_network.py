@@ -67,6 +67,12 @@ def test_without_ridge_fresh_pairs_obey_the_law_and_a_foreign_anchor_does_not():
     assert anchored < 0.995
 
 
+def test_in_one_dimension_only_the_laws_of_noise_and_data_count():
+    settings = dict(ridge=RIDGE, real_fraction=0.3)
+    fresh, alone = (network_trajectory(scheme, REAL, 3, **settings) for scheme in ("fresh", "self_consuming"))
+    np.testing.assert_array_equal(fresh, alone)
+
+
 def test_one_kind_of_pairs_obeys_the_law_in_every_round():
     real = np.array([0.25, 4.0])
     for scheme, fraction in (("reflow", 0.3), ("ra", 0.0), ("fresh", 1.0)):

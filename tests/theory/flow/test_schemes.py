@@ -140,6 +140,15 @@ def test_a_new_row_of_known_kinds_is_predicted(monkeypatch, own, real):
     np.testing.assert_array_equal(predicted_rounds("toy")[0], predicted_rounds("reflow")[0])
 
 
+@pytest.mark.parametrize("scheme", ["anchored", "oras", "naive_oras"])
+def test_limits_can_be_differentiated(scheme):
+    def limit(ridge):
+        return scheme_limit(scheme, REAL, ridge=ridge, **SETTINGS)
+
+    difference = (limit(RIDGE + 1e-5) - limit(RIDGE - 1e-5)) / 2e-5
+    assert float(jax.grad(limit)(RIDGE)) == pytest.approx(float(difference), rel=1e-7)
+
+
 def test_refreshed_pairs_are_reflow_at_a_larger_ridge():
     real, ridge = jnp.array([0.25, 4.0]), 0.2
     path = scheme_trajectory("ora", real, 5, ridge=ridge, **SETTINGS)
