@@ -1,5 +1,7 @@
 """Which law is set beside which run, against gains taken round by round."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,7 @@ def test_a_denoiser_has_its_own(grid):
     times = np.linspace(0, 1, 5) if np.ndim(grid) == 0 else grid
     for _ in range(2):
         gain = np.ones_like(g)
-        for t, later in zip(times[:-1], times[1:]):
+        for t, later in pairwise(times):
             straight = 1 - t + t * g
             denoised = g * straight / (straight**2 + 0.1)
             gain *= 1 + (later - t) * (denoised - 1) / (1 - t)
