@@ -5,6 +5,7 @@ keep their dtype. `steps` is N uniform steps, or a grid of N + 1 times from 0 to
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import diffrax
@@ -225,66 +226,48 @@ def _kicks(marginals, half, d):
 
 def _ends(model, x, times, method, at_once, *, backward):
     check.one_of("method", method, METHODS)
+    step = _stepper(model, method, backward=backward)
+
+    def walk(x):
+        return jax.lax.scan(lambda x, span: (step(x, *span), None), x, (times[:-1], times[1:]))[0]
+
     if method == "adaptive":
-        walk = _adaptive(model, times[0], times[-1])
-    else:
-        step = _stepper(model, method, backward=backward)
-
-        def walk(x):
-            return jax.lax.scan(lambda x, span: (step(x, *span), None), x, (times[:-1], times[1:]))[0]
-
+        walk = partial(_adaptive, model, times[0], times[-1])
     return jax.lax.map(walk, x, batch_size=at_once or len(x))
 
 
 def _stepper(model, method, *, backward):
-    """x at t_next from x at t."""
+    """x at t_next from x, t and t_next."""
     if isinstance(model, Denoiser):
-        _require_euler(method)
-        return _undone_euler(model) if backward else _euler(model)
-    return _heun(model) if method == "heun" else _euler(model)
+        if method != "euler":
+            raise ValueError(f"a denoiser has no velocity at t = 1: its method must be 'euler'; got {method!r}")
+        return partial(_undone_euler if backward else _euler, model)
+    return partial(_heun if method == "heun" else _euler, model)
 
 
-def _euler(model):
-    return lambda x, t, t_next: x + (t_next - t) * model(t, x)
+def _euler(model, x, t, t_next):
+    return x + (t_next - t) * model(t, x)
 
 
-def _heun(model):
-    def step(x, t, t_next):
-        h = t_next - t
-        slope = model(t, x)
-        return x + h / 2 * (slope + model(t_next, x + h * slope))
-
-    return step
+def _heun(model, x, t, t_next):
+    h, slope = t_next - t, model(t, x)
+    return x + h / 2 * (slope + model(t_next, x + h * slope))
 
 
-def _undone_euler(model):
-    def step(x, t, t_next):
-        return jax.lax.fori_loop(0, SOLVER_ITERATIONS, lambda _, y: x - (t - t_next) * model(t_next, y), x)
-
-    return step
+def _undone_euler(model, x, t, t_next):
+    return jax.lax.fori_loop(0, SOLVER_ITERATIONS, lambda _, y: x - (t - t_next) * model(t_next, y), x)
 
 
-def _adaptive(model, start, end):
-    if isinstance(model, Denoiser):
-        _require_euler("adaptive")
-
-    def walk(x):
-        tolerance = TOLERANCE[x.dtype]
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, x, _: model(t, x)),
-            diffrax.Tsit5(),
-            start,
-            end,
-            None,
-            x,
-            stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
-            throw=False,
-        )
-        return jnp.where(solution.result == diffrax.RESULTS.successful, solution.ys[-1], jnp.nan)
-
-    return walk
-
-
-def _require_euler(method):
-    if method != "euler":
-        raise ValueError(f"a denoiser has no velocity at t = 1: its method must be 'euler'; got {method!r}")
+def _adaptive(model, start, end, x):
+    tolerance = TOLERANCE[x.dtype]
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, x, _: model(t, x)),
+        diffrax.Tsit5(),
+        start,
+        end,
+        None,
+        x,
+        stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
+        throw=False,
+    )
+    return jnp.where(solution.result == diffrax.RESULTS.successful, solution.ys[-1], jnp.nan)

@@ -57,10 +57,6 @@ class PairSource(NamedTuple):
     def on_host(self) -> bool:
         return isinstance(self.real, np.ndarray)
 
-    def each_seed(self, function: Callable, models: eqx.Module, *arrays):
-        """See `on_each_seed`."""
-        return on_each_seed(function, self.plan.integrator, self.mesh, models, *arrays)
-
 
 def on_host(seeds: int, pairs: int, d: int) -> bool:
     """Whether a pool of so many pairs stays on the host."""
@@ -72,7 +68,7 @@ def first_pairs(source: PairSource) -> Pairs:
     seeds, count, _ = source.real.shape
     own = _blank(source, source.plan.pairs)
     weight = jnp.concatenate([jnp.zeros(own.shape[:2]), jnp.ones((seeds, count))], axis=1)
-    return _joined(own, own, _blank(source, count), source.real, weight, True, True)
+    return _joined(source, own, own, _blank(source, count), weight, (True, True))
 
 
 def make_pairs(key: PRNGKeyArray, source: PairSource, models: eqx.Module, anchor: Rows | None) -> Pairs:
@@ -98,7 +94,7 @@ def make_pairs(key: PRNGKeyArray, source: PairSource, models: eqx.Module, anchor
     else:
         real_noise = anchor if kind == "anchored" else _blank(source, real.shape[1])
     weight = _weight(key_weight, source)
-    return _joined(noise, own, real_noise, real, weight, plan.recipe.own == "redrawn", kind == "redrawn")
+    return _joined(source, noise, own, real_noise, weight, (plan.recipe.own == "redrawn", kind == "redrawn"))
 
 
 def refreshed(pairs: Pairs, source: PairSource, models: eqx.Module) -> Pairs:
@@ -118,7 +114,7 @@ def _on_rows(function, source, models, rows, *others, key=None):
     for start in range(0, rows.shape[1], BLOCK if source.on_host else rows.shape[1]):
         drawn = () if key is None else (jax.random.split(jax.random.fold_in(key, start) if start else key, len(rows)),)
         block = rows[:, start : start + BLOCK] if source.on_host else rows
-        done = source.each_seed(function, models, block, *others, *drawn)
+        done = on_each_seed(function, source.plan.integrator, source.mesh, models, block, *others, *drawn)
         blocks.append(devices.fetch(done) if source.on_host else done)
     return np.concatenate(blocks, axis=1) if source.on_host else blocks[0]
 
@@ -188,13 +184,12 @@ def _weight(key, source):
     return jnp.concatenate([own.astype(jnp.float64), times.astype(jnp.float64)], axis=1)
 
 
-def _joined(noise, own, real_noise, data, weight, own_redrawn, real_redrawn):
-    seeds, count, _ = own.shape
-    redrawn = jnp.repeat(jnp.array([own_redrawn, real_redrawn]), jnp.array([count, data.shape[1]]))
-    numbers = np if isinstance(data, np.ndarray) else jnp
+def _joined(source, noise, own, real_noise, weight, redrawn):
+    """The pool: own pairs, then real ones; redrawn: whether the noise of either is."""
+    numbers, sizes = _numbers(source), jnp.array([own.shape[1], source.real.shape[1]])
     return Pairs(
         numbers.concatenate([noise, real_noise], axis=1),
-        numbers.concatenate([own, data], axis=1),
+        numbers.concatenate([own, source.real], axis=1),
         weight,
-        jnp.broadcast_to(redrawn, (seeds, len(redrawn))),
+        jnp.broadcast_to(jnp.repeat(jnp.array(redrawn), sizes), weight.shape),
     )

@@ -18,7 +18,7 @@ from jaxtyping import Float, PRNGKeyArray, Real
 from .. import check
 from ..measure.paths import straightness
 from . import devices, integrate
-from .pairs import PairSource, first_pairs, inverted, make_pairs, on_host, refreshed
+from .pairs import PairSource, first_pairs, inverted, make_pairs, on_each_seed, on_host, refreshed
 from .plan import Plan
 from .train import Diverged, train
 from .velocity import NETS, PARAMETRISATIONS
@@ -162,7 +162,8 @@ def new_models(
 
 
 def _measure(source, models):
-    second, one_step, bend = (devices.fetch(part) for part in source.each_seed(_measured, models, source.probe))
+    measured = on_each_seed(_measured, source.plan.integrator, source.mesh, models, source.probe)
+    second, one_step, bend = map(devices.fetch, measured)
     eigenvalues, kept = np.linalg.eigvalsh(second)[:, ::-1], slice(None if second.shape[-1] <= WIDEST else 0)
     return second[:, kept, kept], eigenvalues, one_step[:, kept, kept], bend
 

@@ -105,12 +105,7 @@ def _load(path, like, index):
             models = eqx.tree_deserialise_leaves(file, like)
             if file.read(1) or row["round"] != index:
                 raise ValueError("it is of another round, or longer than one")
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        RuntimeError,
-    ) as error:  # equinox makes a RuntimeError of whatever befalls it
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:  # of equinox whatever befalls it is the last
         reason = str(error).splitlines()[0]
         remedy = f"delete it, and --resume goes on from round {index}"
         raise ValueError(f"{path} is not a whole checkpoint of this run ({reason}): {remedy}") from None
@@ -120,16 +115,12 @@ def _load(path, like, index):
 def _require_same(folder, old, new):
     """ValueError that names what differs, the number of rounds left aside."""
     if old.get("format") != new["format"]:
-        raise ValueError(
-            f"{folder} was written by another version, whose checkpoints are not read: name another with --out"
-        )
+        raise ValueError(f"{folder} is of another version, whose checkpoints are not read: name another with --out")
     old, new = _flat(old), _flat(new)
     changed = [name for name in old | new if old.get(name) != new.get(name) and name != "settings.rounds"]
     if changed:
         listed = "; ".join(f"{name} was {old.get(name)}, now {new.get(name)}" for name in changed)
-        raise ValueError(
-            f"{folder} holds another run: {listed}. Resume it as it was, or name another folder with --out"
-        )
+        raise ValueError(f"{folder} holds another run: {listed}. Resume it as it was, or name another with --out")
 
 
 def _flat(value, name=""):

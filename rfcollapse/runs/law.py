@@ -20,9 +20,24 @@ class Law(NamedTuple):
     words: str
     """Which law it is, or why there is none."""
 
+    def variances(
+        self, rounds: int, real: Float[np.ndarray, "seeds d"], first: Float[np.ndarray, "seeds d"]
+    ) -> Float[np.ndarray, "rounds_and_start seeds d"]:
+        """g² of rounds 0 … J, of each seed the largest first; NaN where the first model has none.
 
-def law(plan: Plan, *, gaussian: bool) -> Law:
-    """The closed form for the plan's scheme, parametrisation and method.
+        Args:
+            rounds: J.
+            real: λ of the real data, the largest first.
+            first: g² of the first model, likewise.
+        """
+        if not np.all(np.isfinite(first)):
+            return np.full((rounds + 1, *first.shape), np.nan)
+        real, first = (np.maximum(variances, BLANK * real.max()) for variances in (real, first))
+        return -np.sort(-np.asarray(self.trajectory(real, first, rounds)), axis=2)
+
+
+def closed_form(plan: Plan, *, gaussian: bool) -> Law:
+    """The law for the plan's scheme, parametrisation and method.
 
     Args:
         plan: of the run.
@@ -30,38 +45,19 @@ def law(plan: Plan, *, gaussian: bool) -> Law:
 
     Example:
         >>> from rfcollapse.learn.plan import Plan
-        >>> from rfcollapse.runs.law import law
-        >>> law(Plan(scheme="reflow", rounds=3), gaussian=True).words
+        >>> from rfcollapse.runs.law import closed_form
+        >>> closed_form(Plan(scheme="reflow", rounds=3), gaussian=True).words
         'law: of a linear model and its exact flow, from the measured first model on'
     """
-    trajectory, words = _closed_form(plan)
+    trajectory, words = _trajectory(plan)
     try:
         trajectory(np.ones(1), np.ones(1), 0)
     except ValueError:
         return Law(None, f"no law: theory has none for the scheme {plan.scheme!r} with a {plan.parametrisation}")
-    return Law(
-        trajectory, f"law: {words}" + ("" if gaussian else "; it takes the data as Gaussian, which they are not")
-    )
+    return Law(trajectory, f"law: {words}{'' if gaussian else '; it takes the data for Gaussian, which they are not'}")
 
 
-def predicted(
-    law: Law, rounds: int, real: Float[np.ndarray, "seeds d"], first: Float[np.ndarray, "seeds d"]
-) -> Float[np.ndarray, "rounds_and_start seeds d"]:
-    """The law's variances of rounds 0 … J, of each seed the largest first; NaN where the first model has none.
-
-    Args:
-        law: one with a trajectory.
-        rounds: J.
-        real: λ of the real data, the largest first.
-        first: g² of the first model, likewise.
-    """
-    if not np.all(np.isfinite(first)):
-        return np.full((rounds + 1, *first.shape), np.nan)
-    real, first = (np.maximum(variances, BLANK * real.max()) for variances in (real, first))
-    return -np.sort(-np.asarray(law.trajectory(real, first, rounds)), axis=2)
-
-
-def _closed_form(plan):
+def _trajectory(plan):
     options = {"real_fraction": plan.real_fraction}
     steps = plan.steps if isinstance(plan.steps, int) else np.asarray(plan.steps)
     independent = plan.recipe.own == plan.recipe.real == "redrawn" and not (plan.ridge or plan.first_ridge)

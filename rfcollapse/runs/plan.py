@@ -43,7 +43,7 @@ def add_options(command: argparse.ArgumentParser):
     words = _strings(Plan) | _strings(RunPlan)
     for name, one in OWN.items():
         default = {"required": True} if one.default is MISSING else {"default": one.default}
-        shown = "" if one.default in (MISSING, False) else f" ({one.default})"
+        shown = "" if one.default is MISSING or one.type is bool else f" ({one.default})"
         _add(command, name, one, one.metadata.get("help", words[name]) + shown, **default)
     words = _strings(Training)
     for name, one in TRAINING.items():

@@ -25,7 +25,7 @@ from ..output import plain
 from . import folder as runfolder
 from . import looks
 from .folder import Log, read
-from .law import law, predicted
+from .law import closed_form
 from .plan import RunPlan
 
 PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax", "diffrax")
@@ -110,12 +110,12 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False) -> Log:
     folder = Path(folder)
     key_data, key_run, key_held = jax.random.split(jax.random.key(plan.seed), 3)
     real = load(key_data, plan)
-    known = law(plan, gaussian=real.gaussian)
+    law = closed_form(plan, gaussian=real.gaussian)
     config = {
         "format": runfolder.FORMAT,
         "settings": plain(asdict(plan)),
         "data": {"shape": list(real.train.shape), "sha256": hashlib.sha256(real.train.tobytes()).hexdigest()},
-        "law": known.words,
+        "law": law.words,
         "versions": {"rfcollapse": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES},
         "device": devices.this_machine()[1],
     }
@@ -127,10 +127,10 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False) -> Log:
         since = time.monotonic()
         for latest in reflow.each_round(key_run, real.train, plan, models):
             row = _row(latest)
-            if known.trajectory is not None:
+            if law.trajectory is not None:
                 if beside is None:
                     first = np.array((rows or [row])[0]["eigenvalues"], dtype=np.float64)
-                    beside = predicted(known, plan.rounds, _principal_variances(real.train, plan.seeds), first)
+                    beside = law.variances(plan.rounds, _principal_variances(real.train, plan.seeds), first)
                 row["law"] = plain(beside[latest.index])
             if real.held is not None:
                 row |= plain(looks.compared(key_held, latest.models, real.held, plan.integrator))

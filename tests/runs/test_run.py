@@ -16,6 +16,7 @@ import pytest
 
 from rfcollapse.__main__ import main
 from rfcollapse.learn import reflow
+from rfcollapse.learn import train as loop
 from rfcollapse.learn.plan import Plan, Training
 from rfcollapse.runs import command, looks
 from rfcollapse.runs import folder as runfolder
@@ -133,13 +134,23 @@ def test_images_are_looked_at_and_resumed(tmp_path):
 
 @pytest.mark.slow
 def test_a_unet_from_the_command_line(tmp_path, capsys, monkeypatch):
+    """All its rounds and refreshments share one compilation, and in bfloat16 its weights stay float32."""
+    kept, save = [], runfolder.save
+    monkeypatch.setattr(runfolder, "save", lambda *what: kept.append(what[2]) or save(*what))
     monkeypatch.setattr(command, "use_all_cores", lambda: None)
     monkeypatch.setattr(looks, "STEPS", (1, 2))
     training = replace(BASE.training, steps=4, chunk=2, precision="bfloat16")
-    plan = replace(BASE, data="digits", model="unet", options={"channels": 8}, rounds=1, seeds=1, training=training)
-    assert main([*arguments(replace(plan, steps=2, method="euler", pairs=32), tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["final"]["round"] == 1
-    assert np.all(np.isfinite(read(tmp_path).metrics["frechet_features"]))
+    plan = replace(BASE, data="digits", scheme="ora", model="unet", options={"channels": 8}, rounds=2)
+    plan = replace(plan, training=training, steps=2, method="euler", pairs=32)
+    compiled = loop._chunk._cache_size()
+    assert main([*arguments(plan, tmp_path), "--json"]) == 0
+    assert loop._chunk._cache_size() == compiled + 1
+    assert json.loads(capsys.readouterr().out)["final"]["round"] == 2
+    metrics = read(tmp_path).metrics
+    for name in ("frechet_features", "loss", "eigenvalues", "second_moment_diagonal"):
+        assert metrics[name].shape[:2] == (2, 3) and np.all(np.isfinite(metrics[name]))
+    dtypes = {leaf.dtype for models in kept for leaf in jax.tree.leaves(eqx.filter(models, eqx.is_array))}
+    assert len(kept) == 3 and dtypes == {jnp.dtype(jnp.float32)}
 
 
 def test_resumed_after_a_lost_checkpoint(whole, copy):
