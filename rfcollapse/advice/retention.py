@@ -25,13 +25,28 @@ def share(variance: Real[ArrayLike, "*#shape"], real: Real[ArrayLike, "*#shape"]
     Args:
         variance: λ ≥ 0 (∞ allowed).
         real: λ0 > 0.
+
+    Example:
+        >>> from rfcollapse.advice import mechanisms
+        >>> mechanisms.share([1.0, 2.0, 4.0], [2.0, 2.0, 2.0]).tolist()
+        [0.5, 1.0, 0.5]
     """
     ratio = jnp.asarray(variance) / jnp.asarray(real)
     return jnp.minimum(ratio, 1 / jnp.maximum(ratio, 1.0))
 
 
 def total_share(variance: Real[ArrayLike, "*#batch d"], real: Real[ArrayLike, "*#batch d"]) -> Float[Array, "*batch"]:
-    """Σ λ0 share / Σ λ0 over the last axis: where nothing grows, the part of the total variance that is kept."""
+    """Σ λ0 share / Σ λ0 over the last axis: where nothing grows, the part of the total variance that is kept.
+
+    Args:
+        variance: λ ≥ 0, (…, d).
+        real: λ0 > 0.
+
+    Example:
+        >>> from rfcollapse.advice import mechanisms
+        >>> print(mechanisms.total_share([1.0, 1.0], [3.0, 1.0]))
+        0.5
+    """
     real = jnp.asarray(real)
     return (real * share(variance, real)).sum(axis=-1) / real.sum(axis=-1)
 
