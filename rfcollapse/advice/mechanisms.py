@@ -21,6 +21,9 @@ from ..theory import dae as dae_law
 from ..theory import flow as flow_law
 from .retention import required_fraction, retained, share, total_share, trajectory  # noqa: F401
 
+SEVERAL = partial(check.integer, minimum=2)
+A_SCHEME = partial(check.one_of, allowed=SCHEMES)
+
 
 def option(flag: str, metavar: str, help: str, accept: Callable, *, kind: type = float, default=MISSING, shared=False):
     """A field of a mechanism, and its option on the command line.
@@ -81,9 +84,7 @@ class Dae(Mechanism):
 
     noise_std: float = option("--noise-std", "S", "training noise σ, in units of the data", check.positive)
     """σ > 0, in the units of the data."""
-    resample_std: float | None = option(
-        "--resample-std", "S", "noise of the pass that generates (σ)", check.nonnegative, default=None
-    )
+    resample_std: float | None = option("--resample-std", "S", "generating noise (σ)", check.nonnegative, default=None)
     """s ≥ 0, likewise; None is σ."""
 
     name = "dae"
@@ -119,7 +120,7 @@ class Flow(Mechanism):
         0.25
     """
 
-    steps: int = option("--steps", "N", "Euler steps", partial(check.integer, minimum=2), kind=int)
+    steps: int = option("--steps", "N", "Euler steps", SEVERAL, kind=int)
     """N ≥ 2, uniform."""
 
     name = "flow"
@@ -148,12 +149,7 @@ class Reflow(Mechanism):
 
     ridge: float = option("--ridge", "T", "ridge τ", check.positive)
     """τ > 0, variance of the noise on the model's input in training, where the flow's own noise has 1."""
-    scheme: str = option(
-        *("--scheme", "NAME", f"{', '.join(SCHEMES)} (fresh)"),
-        partial(check.one_of, allowed=SCHEMES),
-        kind=str,
-        default="fresh",
-    )
+    scheme: str = option("--scheme", "NAME", f"{', '.join(SCHEMES)} (fresh)", A_SCHEME, kind=str, default="fresh")
     """A row of `schemes.SCHEMES`."""
     diffusion: float = option("--diffusion", "E", "ε of oras and naive_oras (.5)", check.nonnegative, default=0.5)
     """ε ≥ 0 of the reverse SDE, in schemes that have one."""
@@ -194,12 +190,7 @@ class Refit(Mechanism):
         0.75
     """
 
-    samples: int = option(
-        *("--samples", "N", "samples a round; with --value: of the pool"),
-        partial(check.integer, minimum=2),
-        kind=int,
-        shared=True,
-    )
+    samples: int = option("--samples", "N", "samples a round; with --value the pool's", SEVERAL, kind=int, shared=True)
     """n ≥ 2."""
 
     name = "refit"

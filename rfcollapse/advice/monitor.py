@@ -59,9 +59,8 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     Example:
         >>> from rfcollapse.advice import monitor, samples
         >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
-        >>> state = monitor.add(state, samples.open_samples("gaussian:0.9,0.4"))
-        >>> monitor.judge(state).alarms[0]
-        'level: direction 1 has 9.8% of its variance, below 90%'
+        >>> state.reference.variances.round(1)  # along two directions, and in total
+        array([ 9.4,  4. , 13.2])
     """
     half, mean, covariance = moments(chunk[::2] for chunk in chunks())
     values, directions = np.linalg.eigh(covariance)
@@ -79,12 +78,19 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
 
 
 def add(state: State, chunks: Callable[[], Iterator], name: str = "samples") -> State:
-    """The state with one more round; an example is at `start`.
+    """The state with one more round.
 
     Args:
         state: of the rounds before.
         chunks: of the round, at least 20 rows, with the columns of the reference.
         name: where they come from.
+
+    Example:
+        >>> from rfcollapse.advice import monitor, samples
+        >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
+        >>> state = monitor.add(state, samples.open_samples("gaussian:9,4"))
+        >>> state.rounds[0].count
+        8192
     """
     known = state.reference
     count, variances, kurtosis, points = _followed(chunks(), known.mean, known.directions, name)
@@ -143,7 +149,12 @@ def judge(
         mechanism: whose law gives the fraction to use; None: the rule α = (e^r − 1)R/(1 − R), r the upper end of the
             total's interval. A rate belongs to its level: measure again near R.
 
-    An example is at `start`.
+    Example:
+        >>> from rfcollapse.advice import monitor, samples
+        >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
+        >>> state = monitor.add(state, samples.open_samples("gaussian:0.9,0.4"))
+        >>> monitor.judge(state).alarms[0]
+        'level: direction 1 has 9.8% of its variance, below 90%'
     """
     if not state.rounds:
         raise ValueError("there must be at least one round to judge")

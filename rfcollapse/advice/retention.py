@@ -8,14 +8,14 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from .. import check
+from ..theory.bisection import bisected
 
 DEAD = 1e-30  # of the real variance, taken as nothing
-SCAN, BISECTIONS = 64, 60  # points between the real variance and what is dead; halvings after that
+SCAN = 64  # points between the real variance and what is dead
 LEAST_FRACTION = 1e-9
 
 
@@ -25,13 +25,28 @@ def share(variance: Real[ArrayLike, "*#shape"], real: Real[ArrayLike, "*#shape"]
     Args:
         variance: λ ≥ 0 (∞ allowed).
         real: λ0 > 0.
+
+    Example:
+        >>> from rfcollapse.advice import mechanisms
+        >>> mechanisms.share([1.0, 2.0, 4.0], [2.0, 2.0, 2.0]).tolist()
+        [0.5, 1.0, 0.5]
     """
     ratio = jnp.asarray(variance) / jnp.asarray(real)
     return jnp.minimum(ratio, 1 / jnp.maximum(ratio, 1.0))
 
 
 def total_share(variance: Real[ArrayLike, "*#batch d"], real: Real[ArrayLike, "*#batch d"]) -> Float[Array, "*batch"]:
-    """Σ λ0 share / Σ λ0 over the last axis: where nothing grows, the part of the total variance that is kept."""
+    """Σ λ0 share / Σ λ0 over the last axis: where nothing grows, the part of the total variance that is kept.
+
+    Args:
+        variance: λ ≥ 0, (…, d).
+        real: λ0 > 0.
+
+    Example:
+        >>> from rfcollapse.advice import mechanisms
+        >>> print(mechanisms.total_share([1.0, 1.0], [3.0, 1.0]))
+        0.5
+    """
     real = jnp.asarray(real)
     return (real * share(variance, real)).sum(axis=-1) / real.sum(axis=-1)
 
@@ -111,14 +126,7 @@ def _settled(mechanism, every, real, fraction):
         return jnp.where(found | hit, near, point), jnp.where(hit, point, end), found | hit
 
     near, end, _ = jax.lax.fori_loop(1, SCAN + 1, look, (real, far, jnp.zeros_like(falls)))
-
-    def halve(_, bracket):
-        near, end = bracket
-        middle = jnp.sqrt(near) * jnp.sqrt(end)
-        beyond = passed(middle)
-        return jnp.where(beyond, near, middle), jnp.where(beyond, middle, end)
-
-    return jax.lax.fori_loop(0, BISECTIONS, halve, (near, end))[1]
+    return bisected(lambda variance: ~passed(variance), near, end)
 
 
 def required_fraction(
@@ -156,14 +164,7 @@ def _required(mechanism, every, total, real, retention):
         kept = retained(mechanism, real, fraction[..., None] if total else fraction, every=every)
         return (total_share if total else share)(kept, real) >= retention - 1e-12
 
-    def halve(_, bracket):
-        low, high = bracket
-        middle = (low + high) / 2
-        enough = holds(jnp.exp(middle))
-        return jnp.where(enough, low, middle), jnp.where(enough, middle, high)
-
     shape = real.shape[:-1] if total else real.shape
-    start = jnp.full(shape, np.log(LEAST_FRACTION)), jnp.zeros(shape)
-    _, high = jax.lax.fori_loop(0, BISECTIONS, halve, start)
-    needed = jnp.where(holds(jnp.ones(shape)), jnp.exp(high), jnp.inf)
+    least, most = jnp.full(shape, LEAST_FRACTION), jnp.ones(shape)
+    needed = jnp.where(holds(most), bisected(lambda fraction: ~holds(fraction), least, most), jnp.inf)
     return jnp.where(holds(jnp.zeros(shape)), 0.0, needed)

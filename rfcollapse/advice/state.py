@@ -63,7 +63,21 @@ class State(NamedTuple):
 
 
 def save(state: State, path: str | Path):
-    """Writes the state as JSON, whole or not at all; `load` reads it."""
+    """Writes the state as JSON, whole or not at all.
+
+    Args:
+        state: of `monitor.start` or `monitor.add`.
+        path: of the file.
+
+    Example:
+        >>> import tempfile
+        >>> from rfcollapse.advice import monitor, samples, state
+        >>> begun = monitor.start(samples.open_samples("gaussian:9,4"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     state.save(begun, f"{folder}/monitor.json")
+        ...     state.load(f"{folder}/monitor.json").reference.directions.shape
+        (2, 2)
+    """
     path = Path(path)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     beside.write_text(json.dumps({"version": VERSION, **plain(state)}))
@@ -71,7 +85,7 @@ def save(state: State, path: str | Path):
 
 
 def load(path: str | Path) -> State:
-    """Reads what `save` wrote; ValueError, in a line, for anything else."""
+    """Reads what `save` wrote, where an example is; ValueError, in a line, for anything else."""
     try:
         kept = json.loads(Path(path).read_text())
         version = kept.pop("version")

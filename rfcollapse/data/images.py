@@ -98,6 +98,15 @@ def cifar10(folder: str | Path) -> Images:
     Raises:
         FileNotFoundError: there is none.
         ValueError: names the file and the fault.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from rfcollapse import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     records = bytes([1] + 3072 * [0] + [2] + 3072 * [255])
+        ...     _ = pathlib.Path(folder, "data_batch_1.bin").write_bytes(records)
+        ...     data.cifar10(folder).labels.tolist()
+        [1, 2]
     """
     expected = "expected CIFAR-10's binary version, unpacked"
     paths = sorted(Path(folder).glob("data_batch_*.bin"))
@@ -126,6 +135,15 @@ def mnist(folder: str | Path) -> Images:
     Raises:
         FileNotFoundError: there are no images.
         ValueError: names the file and the fault: another magic number or length, labels above 9, counts that differ.
+
+    Example:
+        >>> import pathlib, struct, tempfile
+        >>> from rfcollapse import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     content = struct.pack(">4I", 2051, 2, 4, 4) + bytes(range(32))
+        ...     _ = pathlib.Path(folder, "train-images-idx3-ubyte").write_bytes(content)
+        ...     data.mnist(folder).samples.shape
+        (2, 16)
     """
     pixels = _idx(Path(folder), "images", 3)
     if pixels is None:

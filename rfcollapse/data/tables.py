@@ -21,6 +21,15 @@ def read_samples(path: str | Path) -> Float[Array, "n d"]:
 
     Args:
         path: formats and errors as of `sample_chunks`.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from rfcollapse import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savetxt(f"{folder}/x.csv", [[1.0, 2.0], [3.0, 4.0]], delimiter=",", header="a,b", comments="")
+        ...     data.read_samples(f"{folder}/x.csv").tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
     """
     return jnp.asarray(np.concatenate(list(sample_chunks(path))))
 
@@ -38,6 +47,15 @@ def sample_chunks(path: str | Path, rows: int = 16_384) -> Iterator[Float[np.nda
         ValueError: names file, place and remedy, where it is not a finite real table with n ≥ 2 and d ≥ 1. Arrays of
             Python objects (pickles) are refused unread. Errors come when the iteration reaches them; rows are counted
             from 0, lines and columns of text from 1.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from rfcollapse import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(f"{folder}/x.npy", np.ones((5, 3)))
+        ...     [chunk.shape for chunk in data.sample_chunks(f"{folder}/x.npy", rows=2)]
+        [(2, 3), (2, 3), (1, 3)]
     """
     path, rows = Path(path), check.integer("rows", rows, 2)
     if not path.is_file():

@@ -39,14 +39,13 @@ def gaussian_w2(
         raise ValueError(
             f"covariance and other_covariance must have one shape; got {pair[0].shape} and {pair[1].shape}"
         )
-    means = [
-        jnp.zeros(len(pair[0])) if value is None else check.real(name, value)
-        for name, value in (("mean", mean), ("other_mean", other_mean))
-    ]
-    for name, value in zip(("mean", "other_mean"), means):
-        if value.shape != pair[0].shape[:1]:
-            raise ValueError(f"{name} must have shape {pair[0].shape[:1]}; got {value.shape}")
-    return _gaussian_w2(jnp.stack(pair), means[0] - means[1])
+    shift = jnp.zeros(len(pair[0]))
+    for name, value, sign in (("mean", mean, 1.0), ("other_mean", other_mean, -1.0)):
+        value = jnp.zeros_like(shift) if value is None else check.real(name, value)
+        if value.shape != shift.shape:
+            raise ValueError(f"{name} must have shape {shift.shape}; got {value.shape}")
+        shift += sign * value
+    return _gaussian_w2(jnp.stack(pair), shift)
 
 
 @jax.jit
