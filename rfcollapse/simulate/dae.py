@@ -64,8 +64,9 @@ def run(
 
     Example:
         >>> import jax
+        >>> import numpy as np
         >>> from rfcollapse.simulate import dae
-        >>> run = dae.run(jax.random.key(0), [[4.0, 0.0], [0.0, 1.0]], samples=100, noise_std=1.0, rounds=5, seeds=3)
+        >>> run = dae.run(jax.random.key(0), np.diag([4.0, 1.0]), samples=100, noise_std=1.0, rounds=5, seeds=3)
         >>> run.eigenvalues.shape, run.gains.shape
         ((3, 6, 2), (3, 6))
     """

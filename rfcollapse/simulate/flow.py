@@ -59,8 +59,9 @@ def run(
 
     Example:
         >>> import jax
+        >>> import numpy as np
         >>> from rfcollapse.simulate import flow
-        >>> run = flow.run(jax.random.key(0), [[4.0]], samples=100, steps=10, rounds=5, seeds=3)
+        >>> run = flow.run(jax.random.key(0), np.array([[4.0]]), samples=100, steps=10, rounds=5, seeds=3)
         >>> run.variances.shape
         (3, 6, 1)
     """

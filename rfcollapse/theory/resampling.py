@@ -341,8 +341,9 @@ def weighted_variance(weight: Elementwise, real_per_synthetic: Elementwise) -> F
         real_per_synthetic: k ≥ 0.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import resampling
-        >>> resampling.weighted_variance([0.5, 0.618, 1.0], 1.0).round(3).tolist()
+        >>> resampling.weighted_variance(np.array([0.5, 0.618, 1.0]), 1.0).round(3).tolist()
         [0.667, 0.618, 1.0]
     """
     w, k = check.fraction("weight", weight), check.nonnegative("real_per_synthetic", real_per_synthetic)

@@ -32,8 +32,9 @@ def norm_bound(
         (J+1,): entry j bounds the operator norm of the map fitted to round j's data.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import dae
-        >>> dae.norm_bound([[0.2, 0.0], [0.0, 0.1]], 1.0, 2).round(3).tolist()
+        >>> dae.norm_bound(np.array([[0.2, 0.0], [0.0, 0.1]]), 1.0, 2).round(3).tolist()
         [0.02, 0.005, 0.001]
     """
     data, noise_std = check.samples("data", data), check.positive("noise_std", noise_std)
@@ -57,8 +58,9 @@ def norm_bound_applies(
         resample_std: s ≥ 0.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import dae
-        >>> bool(dae.norm_bound_applies([[0.2, 0.0], [0.0, 0.1]], 1.0, 1.0))
+        >>> bool(dae.norm_bound_applies(np.array([[0.2, 0.0], [0.0, 0.1]]), 1.0, 1.0))
         True
     """
     data, noise_std = check.samples("data", data), check.positive("noise_std", noise_std)

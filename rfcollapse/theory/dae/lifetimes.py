@@ -70,8 +70,9 @@ def accumulated_variance(variance: Elementwise, noise_std: Elementwise, rounds: 
         rounds: j ≥ 0, the round asked for (may be fractional).
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import dae
-        >>> dae.accumulated_variance(4.0, 1.0, [0, 10, 100]).round(3).tolist()
+        >>> dae.accumulated_variance(4.0, 1.0, np.array([0, 10, 100])).round(3).tolist()
         [4.0, 2.464, 1.097]
     """
     variance, noise_std = check.positive("variance", variance), check.positive("noise_std", noise_std)

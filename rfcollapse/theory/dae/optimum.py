@@ -40,8 +40,9 @@ def optimal_map(
         rank: k, the inner width of W2 W1, from 1 to d; None is d. Ties at the cut are broken as `eigh` orders them.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import dae
-        >>> dae.optimal_map([[3.0, 0.0], [0.0, 1.0]], 1.0, rank=1).tolist()
+        >>> dae.optimal_map(np.array([[3.0, 0.0], [0.0, 1.0]]), 1.0, rank=1).tolist()
         [[0.75, 0.0], [0.0, 0.0]]
     """
     covariance, noise_std = check.covariance("covariance", covariance), check.nonnegative("noise_std", noise_std)
@@ -69,8 +70,9 @@ def training_curve(
         initial_gain: w0 = w(0) > 0.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import dae
-        >>> dae.training_curve([0.0, 2.0, 10.0], 1.0, 1.0, 0.01).round(3).tolist()
+        >>> dae.training_curve(np.array([0.0, 2.0, 10.0]), 1.0, 1.0, 0.01).round(3).tolist()
         [0.01, 0.264, 0.5]
     """
     time, variance = check.nonnegative("time", time), check.nonnegative("variance", variance)

@@ -34,8 +34,9 @@ def required_real_fraction(
         resample_std: s from 0 to √2 σ (above, directions explode, and real data may *lower* the variance); None is σ.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import dae
-        >>> dae.required_real_fraction([0.5, 0.8, 0.95], 10.0, 1.0).round(3).tolist()
+        >>> dae.required_real_fraction(np.array([0.5, 0.8, 0.95]), 10.0, 1.0).round(3).tolist()
         [0.171, 0.449, inf]
     """
     retention, real_variance = check.fraction("retention", retention), check.positive("real_variance", real_variance)

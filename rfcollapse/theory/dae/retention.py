@@ -44,8 +44,9 @@ def retained_variance(
         resample_from: "pool" or "own".
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import dae
-        >>> dae.retained_variance(10.0, 1.0, [0.1, 0.5, 1.0]).round(3).tolist()
+        >>> dae.retained_variance(10.0, 1.0, np.array([0.1, 0.5, 1.0])).round(3).tolist()
         [2.403, 8.198, 9.091]
     """
     real, noise, fraction, resample = _settings(real_variance, noise_std, real_fraction, resample_std, resample_from)

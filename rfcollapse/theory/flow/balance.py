@@ -34,8 +34,9 @@ def transport_map(covariance: Real[ArrayLike, "dim dim"]) -> Float[Array, "dim d
         covariance: Σ, (d, d), symmetric positive semi-definite.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import flow
-        >>> flow.transport_map([[4.0, 0.0], [0.0, 1.0]]).tolist()
+        >>> flow.transport_map(np.array([[4.0, 0.0], [0.0, 1.0]])).tolist()
         [[2.0, 0.0], [0.0, 1.0]]
     """
     values, vectors = jnp.linalg.eigh(check.covariance("covariance", covariance))
@@ -66,8 +67,9 @@ def balance_map(
         ValueError: moments that are no second moments of a pair, or with Q_t + τ singular at some t, as x1 = −x0 has.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import flow
-        >>> flow.balance_map([[1.0]], [[4.0]], [[1.0]], ridge=0.5).round(3).tolist()
+        >>> flow.balance_map(np.array([[1.0]]), np.array([[4.0]]), np.array([[1.0]]), ridge=0.5).round(3).tolist()
         [[1.732]]
     """
     noise_moment = check.covariance("noise_moment", noise_moment)
@@ -108,8 +110,9 @@ def coupling_gain(
         steps: N uniform Euler steps, or a grid of N + 1 times from 0 to 1; None is the exact flow.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import flow
-        >>> flow.coupling_gain(1.0, 4.0, [0.0, 1.0, 2.0], steps=4).round(3).tolist()
+        >>> flow.coupling_gain(1.0, 4.0, np.array([0.0, 1.0, 2.0]), steps=4).round(3).tolist()
         [1.362, 1.7, 2.0]
     """
     noise, data, cross, ridge = _checked(noise_moment, data_moment, cross_moment, ridge)
@@ -139,8 +142,9 @@ def coupling_angle(
         ridge: τ ≥ 0.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import flow
-        >>> flow.coupling_angle(1.0, 4.0, [0.0, 1.0, 2.0]).round(3).tolist()
+        >>> flow.coupling_angle(1.0, 4.0, np.array([0.0, 1.0, 2.0])).round(3).tolist()
         [1.571, 1.047, 0.0]
     """
     return angle_of(*_checked(noise_moment, data_moment, cross_moment, ridge))

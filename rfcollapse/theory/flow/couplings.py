@@ -15,6 +15,7 @@ All that the laws of a row need of its kinds of noise is written here, once for 
 (refreshed) and ORAS (diffused) are of Zhu et al., arXiv 2412.08175.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -60,38 +61,6 @@ class Direction(NamedTuple):
     """ε of the reverse SDE."""
 
 
-def scheme_coupling(
-    scheme: str,
-    real_variance: Elementwise,
-    *,
-    real_fraction: Elementwise = 0.0,
-    ridge: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
-    diffusion: Elementwise = 0.0,
-) -> PairMoments:
-    """Q0, Q1 and c of the pairs that the model of g² = initial_variance makes: what `coupling_gain` takes.
-
-    Q1 = (1−α)g² + αλ0, Q0 = 1−α + αq and c = (1−α)g + αb (without g where own noise is redrawn), with (q, b) =
-    (λ0/g², λ0/g) for inverted, (λ0/g'², λ0/g') for refreshed, (λ0/g₁², λ0/g₁) for anchored, (1−κ + κλ0/g², √κ λ0/g) for
-    diffused, (λ0/g² − ln κ, λ0/g) for scattered and (1, 0) for redrawn real pairs. Ours.
-
-    Pairs (x1/g', x1) fulfil the balance law of g' by themselves, so that real pairs refreshed by the model in training
-    only weaken the own ones against the ridge: g'² = ((1−α)g² + τ)/(1−α + τ), Reflow at the ridge τ/(1−α).
-
-    Args:
-        scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion: see
-            `scheme_trajectory`; the ridge matters to refreshed pairs only.
-
-    Example:
-        >>> from rfcollapse.theory import flow
-        >>> [float(m) for m in flow.scheme_coupling("ra", 4.0, real_fraction=0.5, initial_variance=1.0)]
-        [2.5, 2.5, 2.5]
-    """
-    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    return coupling(row, start)
-
-
 def checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion, without=()):
     """The scheme's row of the table, and the `Direction`: the arguments that all laws of schemes take.
 
@@ -112,6 +81,49 @@ def checked(scheme, real_variance, real_fraction, ridge, initial_variance, ancho
         diffusion=check.nonnegative("diffusion", diffusion),
     )
     return row, Direction(*arrays)
+
+
+def law(core):
+    """A law of a scheme's name and settings, of a core that takes the scheme's row of the table and a `Direction`."""
+
+    def of_scheme(
+        scheme: str,
+        real_variance: Elementwise,
+        *,
+        real_fraction: Elementwise = 0.0,
+        ridge: Elementwise = 0.0,
+        initial_variance: Elementwise | None = None,
+        anchor_variance: Elementwise | None = None,
+        diffusion: Elementwise = 0.0,
+    ):
+        return core(*checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion))
+
+    functools.update_wrapper(of_scheme, core)
+    del of_scheme.__wrapped__  # its signature is not the core's
+    return of_scheme
+
+
+@law
+def scheme_coupling(row, direction):
+    """Q0, Q1 and c of the pairs that the model of g² = initial_variance makes: what `coupling_gain` takes.
+
+    Q1 = (1−α)g² + αλ0, Q0 = 1−α + αq and c = (1−α)g + αb (without g where own noise is redrawn), with (q, b) =
+    (λ0/g², λ0/g) for inverted, (λ0/g'², λ0/g') for refreshed, (λ0/g₁², λ0/g₁) for anchored, (1−κ + κλ0/g², √κ λ0/g) for
+    diffused, (λ0/g² − ln κ, λ0/g) for scattered and (1, 0) for redrawn real pairs. Ours.
+
+    Pairs (x1/g', x1) fulfil the balance law of g' by themselves, so that real pairs refreshed by the model in training
+    only weaken the own ones against the ridge: g'² = ((1−α)g² + τ)/(1−α + τ), Reflow at the ridge τ/(1−α).
+
+    Args:
+        scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion: see
+            `scheme_trajectory`; the ridge matters to refreshed pairs only.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> [float(m) for m in flow.scheme_coupling("ra", 4.0, real_fraction=0.5, initial_variance=1.0)]
+        [2.5, 2.5, 2.5]
+    """
+    return coupling(row, direction)
 
 
 def real_kind(row):

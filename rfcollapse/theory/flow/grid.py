@@ -55,8 +55,9 @@ def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " no
         t_0 = 0 … t_N = 1, to be given as `steps` to the samplers.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import flow
-        >>> [round(t, 2) for t in flow.best_grid([1.0, 4.0], 4).tolist()]
+        >>> [round(t, 2) for t in flow.best_grid(np.array([1.0, 4.0]), 4).tolist()]
         [0.0, 0.21, 0.41, 0.65, 1.0]
     """
     half_log = jnp.log(jnp.ravel(check.positive("variance", variance))) / 2

@@ -57,8 +57,9 @@ def mixed_pairs_trajectory(
             directions.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import flow
-        >>> flow.mixed_pairs_trajectory("ra", [4.0], 2, ridge=0.2, real_fraction=0.3)[:, 0].round(3).tolist()
+        >>> flow.mixed_pairs_trajectory("ra", np.array([4.0]), 2, ridge=0.2, real_fraction=0.3)[:, 0].round(3).tolist()
         [4.0, 3.5, 3.097]
     """
     arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion

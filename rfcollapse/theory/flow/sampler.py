@@ -28,8 +28,9 @@ def velocity_gain(time: Elementwise, variance: Elementwise) -> Float[Array, "...
         variance: λ > 0.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import flow
-        >>> flow.velocity_gain([0.0, 0.5, 1.0], 4.0).tolist()
+        >>> flow.velocity_gain(np.array([0.0, 0.5, 1.0]), 4.0).tolist()
         [-1.0, 1.2, 1.0]
     """
     time, variance = check.fraction("time", time), check.positive("variance", variance)
@@ -50,10 +51,11 @@ def euler_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float
         steps: N uniform steps, or a grid of N + 1 times from 0 to 1.
 
     Example:
+        >>> import numpy as np
         >>> from rfcollapse.theory import flow
         >>> float(flow.euler_gain(1.0, 2))
         0.5
-        >>> round(float(flow.euler_gain(1.0, [0.0, 0.2, 0.5, 1.0])), 3)
+        >>> round(float(flow.euler_gain(1.0, np.array([0.0, 0.2, 0.5, 1.0]))), 3)
         0.588
     """
     return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "euler")

@@ -14,7 +14,7 @@ from ... import check
 from ...check import Elementwise
 from ..bisection import DEAD, bisected
 from .balance import angle_of
-from .couplings import Direction, checked, coupling, excess, half_turn
+from .couplings import Direction, checked, coupling, excess, half_turn, law
 
 
 def scheme_trajectory(
@@ -63,16 +63,8 @@ def scheme_trajectory(
     return _trajectory(row, Direction(*start), angle, check.integer("rounds", rounds, 0), initial_angle is not None)
 
 
-def scheme_limit(
-    scheme: str,
-    real_variance: Elementwise,
-    *,
-    real_fraction: Elementwise = 0.0,
-    ridge: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
-    diffusion: Elementwise = 0.0,
-) -> Float[Array, "..."]:
+@law
+def scheme_limit(row, start):
     """The g² at which α(g² E x0² − λ0) + τ(g² − 1) = 0, E x0² of the real pairs: reached from any start. Ours.
 
     1 (reflow, ra, ora); (αλ0 + τ)/(αq + τ) with q = λ0/g₁² (anchored) or 1 (fresh, self_consuming); for oras
@@ -95,20 +87,11 @@ def scheme_limit(
         >>> [round(float(flow.scheme_limit(scheme, 4.0, **settings)), 3) for scheme in ("reflow", "ra", "fresh")]
         [1.0, 1.0, 3.5]
     """
-    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
     return _limit(row, start)
 
 
-def scheme_contraction(
-    scheme: str,
-    real_variance: Elementwise,
-    *,
-    real_fraction: Elementwise = 0.0,
-    ridge: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
-    diffusion: Elementwise = 0.0,
-) -> Float[Array, "..."]:
+@law
+def scheme_contraction(row, start):
     """The factor by which a small distance of g² from its limit shrinks in a round: how fast a scheme heals. Ours.
 
     1/(1 + τ) (reflow), (1−α)/(1−α + τ) (ora), (1−α)/(1−α + αλ0/g₁² + τ) (anchored) and (1−α)/(1 + τ) (fresh), at any
@@ -126,20 +109,11 @@ def scheme_contraction(
         >>> [round(float(flow.scheme_contraction(scheme, 4.0, **settings)), 3) for scheme in ("ra", "ora", "fresh")]
         [0.962, 0.833, 0.455]
     """
-    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
     return _contraction(row, start)
 
 
-def one_step_gain(
-    scheme: str,
-    real_variance: Elementwise,
-    *,
-    real_fraction: Elementwise = 0.0,
-    ridge: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
-    diffusion: Elementwise = 0.0,
-) -> Float[Array, "..."]:
+@law
+def one_step_gain(row, start):
     """(c + τ)/(Q0 + τ): one Euler step from noise, by the model trained on the pairs of g² = initial_variance. Ours.
 
     Inverted pairs keep the paths straight and the gain at g (τ = 0); fresh ones multiply it by 1−α. For later rounds
@@ -154,7 +128,6 @@ def one_step_gain(
         >>> [float(flow.one_step_gain(scheme, 4.0, real_fraction=0.5)) for scheme in ("ra", "fresh")]
         [2.0, 1.0]
     """
-    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
     pairs = coupling(row, start)
     return (pairs.cross_moment + start.ridge) / (pairs.noise_moment + start.ridge)
 
