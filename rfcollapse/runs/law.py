@@ -76,7 +76,7 @@ def _trajectory(plan):
             "of a linear denoiser in Euler steps, from the measured first model on",
         )
         options["steps"] = steps
-    elif plan.recipe.real == "diffused":  # the first model's pairs were independent
+    elif plan.recipe.real in ("diffused", "scattered"):  # the first model's pairs were independent
         options["initial_angle"] = np.pi / 2
 
     def from_first_model(real, first, rounds):
