@@ -50,6 +50,7 @@ def mixed(own, real, real_fraction):
     """(1−α) own + α real: a moment, density or law of what a round is trained on, α of it real.
 
     Example:
+        >>> from rfcollapse.schemes import mixed
         >>> mixed(1.0, 4.0, 0.25)
         1.75
     """

@@ -54,6 +54,7 @@ class Training(Checked):
     """How the net of one round is trained; whatever is changed here is compiled anew.
 
     Example:
+        >>> from rfcollapse.learn.plan import Training
         >>> Training.usual("unet", steps=1000).learning_rate
         0.002
     """
