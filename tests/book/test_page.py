@@ -267,7 +267,7 @@ class TestFormulas:
             agree(browser.law("selfConsumingLifetime", cases), flow.self_consuming_lifetime(variances, float(steps)))
             agree(browser.law("heunSink", [[steps]]), flow.heun_sink(steps))
 
-    @pytest.mark.parametrize("scheme", flow.SCHEMES)
+    @pytest.mark.parametrize("scheme", ["reflow", "ra", "anchored", "oras", "fresh"])
     def test_scheme(self, browser, scheme):
         cases = grid([0.06, 1.0, 4.0], [0.25, 4.0, 16.0], [0.0, 0.3, 1.0], [0.0, 0.01, 0.2, 1.0], [0.0, 0.5, 2.0])
         real, first, alpha, tau, epsilon = np.array(cases).T
