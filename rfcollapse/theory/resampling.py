@@ -19,6 +19,7 @@ from scipy import optimize, special
 from .. import check
 from ..check import Elementwise
 from ..schemes import REFIT_SCHEDULES
+from .chi import binet, chi_deficit, log_gamma, mean_log_chi
 
 
 def lyapunov_exponents(
@@ -46,7 +47,7 @@ def lyapunov_exponents(
     dimension = check.integer("dimension", dimension, 1)
     samples = check.integer("samples", samples, _smallest(known_mean, unbiased))
     freedom, divisor = _fit(float(samples), known_mean, unbiased)
-    return _mean_log_chi(freedom - jnp.arange(dimension, dtype=jnp.float64), divisor)
+    return mean_log_chi(freedom - jnp.arange(dimension, dtype=jnp.float64), divisor)
 
 
 def typical_drift(
@@ -70,7 +71,7 @@ def typical_drift(
         -0.1103
     """
     samples = _samples(samples, _smallest(known_mean, unbiased))
-    return _mean_log_chi(*_fit(samples, known_mean, unbiased))
+    return mean_log_chi(*_fit(samples, known_mean, unbiased))
 
 
 def mean_std_rate(
@@ -98,7 +99,7 @@ def mean_std_rate(
     freedom, divisor = _fit(samples, known_mean, unbiased)
     alive = freedom > 0
     freedom = jnp.where(alive, freedom, 1.0)
-    return jnp.where(alive, _chi_deficit(freedom) - 0.5 * jnp.log1p((freedom - divisor) / divisor), jnp.inf)
+    return jnp.where(alive, chi_deficit(freedom) - 0.5 * jnp.log1p((freedom - divisor) / divisor), jnp.inf)
 
 
 def mean_std_factor(
@@ -171,7 +172,7 @@ def std_tail(
     def log_moment(s):
         # ln Γ(z + s/2) − ln Γ(z), Stirling's large terms cancelled by hand (numpy's complex log1p is too coarse)
         z = freedom / 2
-        stirling = (z + s / 2 - 0.5) * special.log1p(s / freedom) - s / 2 + _binet(z + s / 2) - _binet(z)
+        stirling = (z + s / 2 - 0.5) * special.log1p(s / freedom) - s / 2 + binet(z + s / 2) - binet(z)
         return rounds * (stirling + s / 2 * np.log1p((freedom - divisor) / divisor)) - s * log_level
 
     # The saddle is where the tilted mean meets the level, kept a standard deviation off the pole at s = 0.
@@ -273,7 +274,7 @@ def mean_variance_limit(
     numerator = jnp.ones_like(n) if unbiased else 3 - 1 / n
     root = jnp.sqrt(1 + 4 * n * numerator)
     plus, minus = (1 + root) / (2 * n), (1 - root) / (2 * n)
-    log_limit = _gammaln(2 - 1 / n) - _gammaln(2 - plus) - _gammaln(2 - minus)
+    log_limit = log_gamma(2 - 1 / n) - log_gamma(2 - plus) - log_gamma(2 - minus)
     return jnp.exp(log_limit) * (1.0 if unbiased else 1 - 1 / n)
 
 
@@ -368,38 +369,3 @@ def _fit(samples, known_mean, unbiased):
     if known_mean:
         return samples, samples
     return samples - 1, samples - 1 if unbiased else samples
-
-
-def _mean_log_chi(freedom, divisor):
-    """½ E ln(χ²_ν/c) = ½[ψ(ν/2) − ln(ν/2)] + ½ ln(ν/c); −∞ for ν ≤ 0."""
-    alive = freedom > 0
-    freedom = jnp.where(alive, freedom, 1.0)
-    half = freedom / 2
-    # ψ(x) − ln x cancels for large x; its asymptotic series is good to 1e-13 from x = 20.
-    x = jnp.maximum(half, 20.0)
-    y = 1 / x**2
-    series = -1 / (2 * x) - y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y / 240)))
-    difference = jnp.where(half < 20, jax.scipy.special.digamma(half) - jnp.log(half), series)
-    return jnp.where(alive, 0.5 * (difference + jnp.log1p((freedom - divisor) / divisor)), -jnp.inf)
-
-
-def _chi_deficit(freedom):
-    """−ln(E√χ²_ν/√ν) = 1/(4ν) − 1/(24ν³) + 1/(20ν⁵) − …, a series where the Γ functions cancel."""
-    x = jnp.maximum(freedom, 20.0)
-    y = 1 / x**2
-    series = (1 / 4 - y * (1 / 24 - y * (1 / 20 - y * (17 / 112 - y * (31 / 36 - y * 691 / 88))))) / x
-    half = jnp.minimum(freedom, 20.0) / 2
-    return jnp.where(freedom < 20, _gammaln(half) - _gammaln(half + 0.5) + 0.5 * jnp.log(half), series)
-
-
-def _binet(z):
-    """ln Γ(z) − (z − ½) ln z + z − ½ ln 2π, for complex z with positive real part."""
-    far = np.where(np.abs(z) < 20, 20.0, z)
-    y = 1 / far**2
-    series = (1 / 12 - y * (1 / 360 - y * (1 / 1260 - y * (1 / 1680 - y / 1188)))) / far
-    near = np.where(np.abs(z) < 20, z, 20.0)
-    direct = special.loggamma(near) - (near - 0.5) * np.log(near) + near - 0.5 * np.log(2 * np.pi)
-    return np.where(np.abs(z) < 20, direct, series)
-
-
-_gammaln = jax.scipy.special.gammaln

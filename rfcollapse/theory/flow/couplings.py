@@ -15,7 +15,6 @@ All that the laws of a row need of its kinds of noise is written here, once for 
 (refreshed) and ORAS (diffused) are of Zhu et al., arXiv 2412.08175.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -98,8 +97,8 @@ def law(core):
     ):
         return core(*checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion))
 
-    functools.update_wrapper(of_scheme, core)
-    del of_scheme.__wrapped__  # its signature is not the core's
+    for told in ("__module__", "__name__", "__qualname__", "__doc__"):  # all but the signature, which is its own
+        setattr(of_scheme, told, getattr(core, told))
     return of_scheme
 
 
