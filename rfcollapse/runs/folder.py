@@ -113,11 +113,13 @@ def _load(path, like, index):
 
 
 def _require_same(folder, old, new):
-    """ValueError that names what differs, the number of rounds left aside."""
+    """ValueError that names what differs; the number of rounds may, and the words for the law."""
     if old.get("format") != new["format"]:
         raise ValueError(f"{folder} is of another version, whose checkpoints are not read: name another with --out")
     old, new = _flat(old), _flat(new)
-    changed = [name for name in old | new if old.get(name) != new.get(name) and name != "settings.rounds"]
+    for free in ("settings.rounds", "law"):
+        old[free] = new[free]
+    changed = [name for name in old | new if old.get(name) != new.get(name)]
     if changed:
         listed = "; ".join(f"{name} was {old.get(name)}, now {new.get(name)}" for name in changed)
         raise ValueError(f"{folder} holds another run: {listed}. Resume it as it was, or name another with --out")

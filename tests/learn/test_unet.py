@@ -47,7 +47,7 @@ def test_norm_folding_and_resizing():
 @pytest.mark.parametrize("shape", [(8, 8), (16, 16, 3), (28, 28, 1), (32, 32, 3)], ids=str)
 def test_takes_images_of_these_sizes(shape):
     d = int(np.prod(shape))
-    net = UNet(d, shape=shape, channels=8, key=KEY)
+    net = eqx.filter_eval_shape(UNet, d, shape=shape, channels=8, key=KEY)
     out = eqx.filter_eval_shape(net, T, jnp.zeros(d, dtype=jnp.float32))
     assert out.shape == (d,) and out.dtype == jnp.float32
 

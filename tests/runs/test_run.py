@@ -134,23 +134,28 @@ def test_images_are_looked_at_and_resumed(tmp_path):
 
 @pytest.mark.slow
 def test_a_unet_from_the_command_line(tmp_path, capsys, monkeypatch):
-    """All its rounds and refreshments share one compilation, and in bfloat16 its weights stay float32."""
-    kept, save = [], runfolder.save
-    monkeypatch.setattr(runfolder, "save", lambda *what: kept.append(what[2]) or save(*what))
+    """Its later rounds and their refreshments compile nothing anew, and in bfloat16 its weights stay float32."""
+    kept, sizes, save = [], [], runfolder.save
+
+    def spy(folder, config, models, row):
+        kept.append(models)
+        sizes.append(loop._chunk._cache_size())
+        save(folder, config, models, row)
+
+    monkeypatch.setattr(runfolder, "save", spy)
     monkeypatch.setattr(command, "use_all_cores", lambda: None)
     monkeypatch.setattr(looks, "STEPS", (1, 2))
     training = replace(BASE.training, steps=4, chunk=2, precision="bfloat16")
     plan = replace(BASE, data="digits", scheme="ora", model="unet", options={"channels": 8}, rounds=2)
     plan = replace(plan, training=training, steps=2, method="euler", pairs=32)
-    compiled = loop._chunk._cache_size()
     assert main([*arguments(plan, tmp_path), "--json"]) == 0
-    assert loop._chunk._cache_size() == compiled + 1
+    assert len(sizes) == 3 and len(set(sizes)) == 1
     assert json.loads(capsys.readouterr().out)["final"]["round"] == 2
     metrics = read(tmp_path).metrics
     for name in ("frechet_features", "loss", "eigenvalues", "second_moment_diagonal"):
         assert metrics[name].shape[:2] == (2, 3) and np.all(np.isfinite(metrics[name]))
     dtypes = {leaf.dtype for models in kept for leaf in jax.tree.leaves(eqx.filter(models, eqx.is_array))}
-    assert len(kept) == 3 and dtypes == {jnp.dtype(jnp.float32)}
+    assert dtypes == {np.dtype("float32")}
 
 
 def test_resumed_after_a_lost_checkpoint(whole, copy):
