@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = Parser(prog="rfcollapse", description="Model collapse, predicted and measured.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
-    asked = arguments[0] if arguments else None
+    asked = next((word for word in arguments if not word.startswith("-")), None)
     try:
         for name, (place, purpose) in COMMANDS.items():
             command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")

@@ -1,19 +1,27 @@
 """Every test runs with strict promotion and jaxtyping checked; `unchecked` switches the type checker off.
 
-XLA spends no time on making its code fast, for most of it runs but once: compiling is half of what the tests cost. (The
-notebooks, which are tested too, run what users run.)
+XLA spends no time on making its code fast, for most of it runs but once: compiling is half of what the tests cost. What
+one process has compiled, the others of the run find in a folder that goes with the run. (The notebooks, which are
+tested too, run what users run.)
 
 The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture `unchecked`, so that
 they meet the words of `rfcollapse.check` as a user without beartype does.
 """
 
+import importlib.util
 import os
+import tempfile
 from pathlib import Path
 
 import jaxtyping
 
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=1"
-jaxtyping.install_import_hook("rfcollapse", "beartype.beartype")
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # this is no worker, and not the choice of a user
+    CACHE = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+jaxtyping.install_import_hook("rfcollapse", "beartype.beartype" if importlib.util.find_spec("beartype") else None)
 
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -29,17 +37,27 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-# Whole modules that compile, train, draw many runs or start other programs; `make test-fast` leaves them out as well.
-SLOW = {
-    "learn/test_integrate", "learn/test_reflow", "learn/test_train", "learn/test_unet", "learn/test_velocity",
-    "simulate/test_flow", "simulate/test_reduced", "simulate/test_resampling", "benchmarks/test_bench",
-    "benchmarks/test_bench_images", "advice/test_budget", "advice/test_rule", "runs/test_run", "runs/test_looks",
-    "claims/test_notebooks", "claims/test_reproduce", "book/test_page",
-}  # fmt: skip
+# Whole modules that compile, train, draw many runs or start other programs, the longest first, for a long one that
+# starts last is waited for; `make test-fast` leaves them out.
+SLOW = (
+    "claims/test_notebooks", "claims/test_reproduce", "learn/test_reflow", "runs/test_run", "learn/test_train",
+    "learn/test_unet", "benchmarks/test_bench", "simulate/test_reduced", "learn/test_integrate",
+    "simulate/test_resampling", "simulate/test_flow", "book/test_page", "advice/test_budget", "advice/test_rule",
+    "learn/test_velocity", "runs/test_looks", "benchmarks/test_bench_images",
+)  # fmt: skip
+
+
+def pytest_configure(config):
+    config.option.loadscopereorder = False  # pytest-xdist's own order, by the number of tests
 
 
 def pytest_collection_modifyitems(items):
-    root = Path(__file__).parent
     for item in items:
-        if item.path.with_suffix("").relative_to(root).as_posix() in SLOW:
+        if module(item) in SLOW:
             item.add_marker(pytest.mark.slow)
+    places = {name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: places.get(module(item), len(SLOW) + (item.get_closest_marker("slow") is None)))
+
+
+def module(item):
+    return item.path.with_suffix("").relative_to(Path(__file__).parent).as_posix()

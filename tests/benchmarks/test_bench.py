@@ -221,7 +221,7 @@ def test_every_section_runs(root, capsys):
     assert [(row["net"], row["dtype"]) for row in rows["agreement"]] == list(
         itertools.product(("mlp", "unet"), ("float32", "bfloat16"))
     )
-    assert [row["dtype"] for row in rows["unet"]] == ["float32", "bfloat16"]
+    assert [row["dtype"] for row in rows["unet"]] == ["bfloat16"]
     assert all(row["peak_share"] < 1 for row in rows["unet"])
     assert [row["samples"] for row in rows["samples"]] == [100, 1000, 10_000, 100_000, 1_000_000]
     assert rows["memory"][-1]["direct_bytes"] > rows["memory"][0]["direct_bytes"]
