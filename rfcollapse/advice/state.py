@@ -75,8 +75,6 @@ def save(state: State, path: str | Path):
         >>> begun = monitor.start(samples.open_samples("gaussian:9,4"))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     state.save(begun, f"{folder}/monitor.json")
-        ...     state.load(f"{folder}/monitor.json").reference.directions.shape
-        (2, 2)
     """
     path = Path(path)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -85,7 +83,17 @@ def save(state: State, path: str | Path):
 
 
 def load(path: str | Path) -> State:
-    """Reads what `save` wrote, where an example is; ValueError, in a line, for anything else."""
+    """Reads what `save` wrote, where an example is; ValueError, in a line, for anything else.
+
+    Example:
+        >>> import tempfile
+        >>> from rfcollapse.advice import monitor, samples, state
+        >>> begun = monitor.start(samples.open_samples("gaussian:9,4"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     state.save(begun, f"{folder}/monitor.json")
+        ...     state.load(f"{folder}/monitor.json").reference.directions.shape
+        (2, 2)
+    """
     try:
         kept = json.loads(Path(path).read_text())
         version = kept.pop("version")
