@@ -83,7 +83,7 @@ def save(state: State, path: str | Path):
 
 
 def load(path: str | Path) -> State:
-    """Reads what `save` wrote, where an example is; ValueError, in a line, for anything else.
+    """What `save` wrote; ValueError, in a line, for anything else.
 
     Example:
         >>> import tempfile
