@@ -64,7 +64,7 @@ def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " no
     steps = check.integer("steps", steps, 1)
     nodes = np.asarray(_dense_grid(half_log, steps))
     if steps > 1 and half_log.size > 1:
-        found = scipy.optimize.minimize(
+        optimum = scipy.optimize.minimize(
             lambda z: _spectrum_loss(z, half_log),
             nodes,
             jac=lambda z: np.asarray(_loss_slope(z, half_log)),
@@ -72,7 +72,7 @@ def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " no
             method="trust-exact",
             options={"gtol": 1e-10},
         )
-        nodes = found.x
+        nodes = optimum.x
     return jnp.concatenate([jnp.zeros(1), jax.nn.sigmoid(jnp.asarray(nodes)), jnp.ones(1)])
 
 
