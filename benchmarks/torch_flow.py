@@ -15,9 +15,14 @@ import sys
 import warnings
 
 import torch
-import torchcfm
+import torch_nets
 from torch.nn.functional import mse_loss
-from torchcfm.conditional_flow_matching import ConditionalFlowMatcher
+
+try:
+    import torchcfm
+    from torchcfm.conditional_flow_matching import ConditionalFlowMatcher
+except ImportError:  # PyTorch's own loops need it not
+    torchcfm = None
 
 POOL, DIMENSION, DEPTH, FREQUENCIES = 8192, 2, 3, 4
 
@@ -37,12 +42,16 @@ class MLP(torch.nn.Module):
         return self.layers(torch.cat([x, phases.cos(), phases.sin()], dim=1))
 
 
-def trainer(device, library, mode, width, batch, dtype):
+def trainer(device, library, mode, batch, dtype, width=None, seeds=1, net="mlp", shape=None, channels=None):
     """A function that trains for so many steps and returns the last loss."""
+    if net == "unet":
+        return torch_nets.unet(device, mode, shape, channels, batch, dtype)
     data = 2 * torch.randn(POOL, DIMENSION, device=device)
+    if mode == "ensemble":
+        return torch_nets.ensemble(lambda: MLP(width), device, data, batch, dtype, seeds)
     net = MLP(width).to(device)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
-    matcher = ConditionalFlowMatcher(sigma=0.0)
+    matcher = ConditionalFlowMatcher(sigma=0.0) if library == "torchcfm" else None
 
     def pairs():
         x1 = data[torch.randint(POOL, (batch,), device=device)]
@@ -82,10 +91,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, help="of this process (PyTorch's own choice)")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--keep-going", action="store_true", help='a request that fails is answered {"error": …}')
     parser.add_argument("--versions", action="store_true", help="print these and stop")
     options = parser.parse_args()
     if options.versions:
-        print(json.dumps({"torch": torch.__version__, "torchcfm": torchcfm.__version__}))
+        found = {"torch": torch.__version__} | ({"torchcfm": torchcfm.__version__} if torchcfm else {})
+        print(json.dumps(found))
         return
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -99,10 +110,18 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         steps = request.pop("steps")
-        kind = tuple(sorted(request.items()))
-        if kind not in trainers:
-            trainers[kind] = trainer(options.device, **request)
-        print(json.dumps({"loss": trainers[kind](steps)}), flush=True)
+        kind = json.dumps(request, sort_keys=True)
+        try:
+            if kind not in trainers:
+                if options.keep_going:  # one contender at a time, or their graphs and weights fill the card
+                    trainers = {kind: trainers[kind] for kind in list(trainers)[-3:]}
+                trainers[kind] = trainer(options.device, **request)
+            answer = {"loss": trainers[kind](steps)}
+        except Exception as error:
+            if not options.keep_going:
+                raise
+            answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
