@@ -31,14 +31,14 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch's pro
 
 import bench_images  # noqa: E402
 import bench_training  # noqa: E402
-import equinox as eqx  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from contenders import Peers, race, timed  # noqa: E402
 
 from rfcollapse import claims, data  # noqa: E402
-from rfcollapse.learn import devices, integrate, reflow, train, velocity  # noqa: E402
+from rfcollapse.learn import devices, integrate, reflow  # noqa: E402
+from rfcollapse.learn.plan import Training  # noqa: E402
 from rfcollapse.output import plain  # noqa: E402
 from rfcollapse.simulate import dae, resampling  # noqa: E402
 from rfcollapse.theory import dae as law  # noqa: E402
@@ -340,32 +340,14 @@ def simulations(bench):
 
 
 def one_step(bench):
-    """Loss and gradient of one batch, at JAX's own precision ("tf32" on a GPU), at "highest", and in bfloat16."""
-    gradients, batch, side = {}, bench.size(256, 8), bench.size(8, 4)
-    image = {"shape": (side, side), "channels": bench.size(32, 8)}
-    for net, d, options in (("mlp", 2, {"width": 64}), ("unet", side**2, image)):
-        model = velocity.Velocity(velocity.NETS[net](d, key=jax.random.key(0), **options))
-        params, static = eqx.partition(model, eqx.is_array)
-        x0, x1 = jax.random.normal(jax.random.key(1), (2, batch, d), dtype=jnp.float32)
-        t = jnp.linspace(0, 1, batch, dtype=jnp.float32)
-        for name, (dtype, precision) in PRECISIONS.items():
-
-            @jax.jit
-            def slope(params, dtype=dtype, static=static, t=t, x0=x0, x1=x1):
-                def loss(params):
-                    net = eqx.combine(cast(params, dtype), static).net
-                    x = ((1 - t)[:, None] * x0 + t[:, None] * x1).astype(dtype)
-                    return jnp.mean((jax.vmap(net)(t, x).astype(jnp.float32) - (x1 - x0)) ** 2)
-
-                return jax.grad(loss)(params)
-
-            with jax.default_matmul_precision(precision) if precision else contextlib.nullcontext():
-                gradients[f"{net} {name}"] = jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(slope(params))])
+    """The gradient of one batch, at JAX's own precision ("tf32" on a GPU), at "highest", and in bfloat16."""
+    image = {"shape": (bench.size(8, 4),) * 2, "channels": bench.size(32, 8)}
+    nets = {"mlp": (2, {"width": 64}), "unet": (image["shape"][0] ** 2, image)}
+    gradients = {}
+    for net, (d, options) in nets.items():
+        on = bench_images.one_step(net, d, options, bench.size(256, 8))
+        gradients |= {f"{net} {name}": on(jax.devices()[0], *chosen)[1] for name, chosen in PRECISIONS.items()}
     return gradients
-
-
-def cast(tree, dtype):
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
 
 
 def short_training(bench):
@@ -388,7 +370,7 @@ def a_claim(bench):
 def trained_on_gaussians(bench, rounds, steps):
     points = data.exact_gaussians(jax.random.key(0), bench.size(8, 2), bench.size(4096, 64), [4.0, 0.25])
     settings = dict(scheme="reflow", rounds=rounds, ridge=0.2, seeds=len(points), model="linear", pairs=len(points[0]))
-    training = train.Training(steps=steps, batch=bench.size(1024, 16), learning_rate=0.01, chunk=steps)
+    training = Training(steps=steps, batch=bench.size(1024, 16), learning_rate=0.01, chunk=steps)
     return reflow.run(jax.random.key(1), points, training=training, probes=bench.size(2048, 32), **settings)
 
 

@@ -2,9 +2,10 @@
 
 It runs in a Python environment of its own, see requirements-peers.txt. Each line on stdin is a request, a JSON object
 with "library" (torch, torchcfm), "mode" (eager, compiled, graphs; ensemble with "seeds"), "width", "batch", "dtype" and
-"steps"; or with "net": "unet", "shape" and "channels". The answer is one line, {"loss": …}, once these steps are done. A second request of the same kind finds everything compiled, and the
-one who asks holds the clock. The net, the batch and Adam, fused, are those of `rfcollapse bench training`; there is
-nothing beyond the minimum: no average of the weights, no schedule, no input noise, and t uniform.
+"steps"; or with "net": "unet", "shape" and "channels". The answer is one line, {"loss": …}, once these steps are done.
+A second request of the same kind finds everything compiled, and the one who asks holds the clock. The net, the batch
+and Adam, fused, are those of `rfcollapse bench training`; there is nothing beyond the minimum: no average of the
+weights, no schedule, no input noise, and t uniform.
 """
 
 import argparse
