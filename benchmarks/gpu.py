@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-# A GPU that does not start must not become a CPU that is measured in its place; the CPU stays for comparisons.
-os.environ.setdefault("JAX_PLATFORMS", "cpu" if "--tiny" in sys.argv else "cuda,cpu")
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch's process wants its share of the card
+if __name__ == "__main__":
+    # A GPU that does not start must not become a CPU that is measured in its place; the CPU stays for comparisons.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu" if "--tiny" in sys.argv else "cuda,cpu")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # PyTorch's process wants its share of the card
 
 import bench_images  # noqa: E402
 import bench_training  # noqa: E402
