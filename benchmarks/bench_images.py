@@ -88,7 +88,7 @@ def trained(models: velocity.Velocity, steps: int, batch: int, precision: str) -
     data = jax.random.normal(jax.random.key(1), (leaf.shape[0], POOL, d), dtype=jnp.float32)
     everywhere = jnp.ones(data.shape[:2])
     pairs = Pairs(jnp.zeros_like(data), data, everywhere, everywhere > 0)
-    training = train.Training(steps=steps, batch=batch, learning_rate=1e-4, chunk=steps, compute_dtype=precision)
+    training = train.Training(steps=steps, batch=batch, learning_rate=1e-4, chunk=steps, precision=precision)
     return lambda: train.train(jax.random.key(0), models, pairs, training=training)
 
 

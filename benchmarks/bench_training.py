@@ -173,7 +173,7 @@ def ours(size: Size, steps: int, seeds: int = 1, shards: int = 1) -> Callable:
 
 def training(size: Size, steps: int) -> train.Training:
     return train.Training(
-        steps=steps, batch=size.batch, learning_rate=1e-3, chunk=min(steps, 200), compute_dtype=size.dtype
+        steps=steps, batch=size.batch, learning_rate=1e-3, chunk=min(steps, 200), precision=size.dtype
     )
 
 
@@ -231,11 +231,11 @@ def _parts(size, repeats):
     params, static = eqx.partition(model(size), eqx.is_array)
     data, key = pool(1)[0], jax.random.key(2)
     pairs = Pairs(jnp.zeros_like(data), data, jnp.ones(POOL), jnp.ones(POOL, dtype=bool))
-    below = jnp.cumsum(pairs.weight)
+    cumulative = jnp.cumsum(pairs.weight)
     once = dataclasses.replace(training(size, repeats), chunk=repeats)
     x0, x1, t, _ = train._draw(key, pairs, jnp.arange(size.batch))
     features = jax.random.normal(key, (size.batch, params.net.layers[0].weight.shape[1]), dtype=jnp.float32)
-    optimiser = train._optimiser(training(size, repeats))
+    optimizer = train._optimizer(training(size, repeats))
 
     def products(weights):
         hidden = features
@@ -255,7 +255,7 @@ def _parts(size, repeats):
     def adam(state, _):
         params, inner, average = state
         with jax.numpy_dtype_promotion("standard"):  # inside optax
-            change, inner = optimiser.update(params, inner)  # the weights in place of their gradient
+            change, inner = optimizer.update(params, inner, params)  # the weights in place of their gradient
         params = optax.apply_updates(params, change)
         return (params, inner, jax.tree.map(lambda old, new: old + 0.001 * (new - old), average, params)), None
 
@@ -265,7 +265,7 @@ def _parts(size, repeats):
         return total + sum(jnp.sum(part) for part in drawn), None
 
     def draws(start):
-        chosen = train._chosen(below, key, 0, training=once)
+        chosen = train._chosen(cumulative, key, 0, training=once)
         return jax.lax.scan(draw, start, (jnp.arange(repeats), chosen))[0]
 
     def scanned(turn, start):
@@ -274,7 +274,7 @@ def _parts(size, repeats):
     return {
         "matmuls": scanned(descend(products), [layer.weight for layer in params.net.layers]),
         "forward and backward": scanned(descend(loss), params),
-        "Adam and average": scanned(adam, (params, optimiser.init(params), params)),
+        "Adam and average": scanned(adam, (params, optimizer.init(params), params)),
         "draws": partial(jax.jit(draws), jnp.float32(0)),
     }
 

@@ -1,4 +1,4 @@
-"""The image runs of notebook 07 that take longer than a notebook may: all schemes, ablations, one first model for all.
+"""The image runs of notebook 10 that take longer than a notebook may: all schemes, ablations, one first model for all.
 
     python benchmarks/record_images.py [--scale cpu | gpu] [PART …]
 
@@ -24,10 +24,10 @@ from contenders import ROOT
 from rfcollapse import data
 from rfcollapse.learn import devices, reflow
 from rfcollapse.learn.classifier import train_classifier
-from rfcollapse.learn.pairs import Sampler
-from rfcollapse.learn.train import Training
+from rfcollapse.learn.integrate import Integrator
+from rfcollapse.learn.plan import Plan, Training
 from rfcollapse.measure import images
-from rfcollapse.runs import looks as pictures
+from rfcollapse.runs import looks
 
 devices.use_all_cores()
 
@@ -49,7 +49,7 @@ class Scale(NamedTuple):
     steps: int
     batch: int
     pairs: int
-    sampler: Sampler
+    sampler: Integrator
     samples: int
     precision: str
     label: str | None = None  # of the file; None: the device's
@@ -57,13 +57,15 @@ class Scale(NamedTuple):
 
 SCALES = {
     "cpu": Scale(
-        "digits", 397, 4, 5, 3, 16, 3000, 600, 64, 2000, Sampler(10, "heun", 256), 1000, "float32", label="cpu"
+        "digits", 397, 4, 5, 3, 16, 3000, 600, 64, 2000, Integrator(10, "heun", 256), 1000, "float32", label="cpu"
     ),
-    "gpu": Scale("digits", 397, 16, 10, 5, 64, 20_000, 5000, 256, 20_000, Sampler(50, "heun", 2048), 4000, "bfloat16"),
+    "gpu": Scale(
+        "digits", 397, 16, 10, 5, 64, 20_000, 5000, 256, 20_000, Integrator(50, "heun", 2048), 4000, "bfloat16"
+    ),
     "gpu-photos": Scale(
-        "photos", 1000, 8, 10, 5, 64, 40_000, 10_000, 128, 20_000, Sampler(50, "heun", 1024), 4000, "bfloat16"
+        "photos", 1000, 8, 10, 5, 64, 40_000, 10_000, 128, 20_000, Integrator(50, "heun", 1024), 4000, "bfloat16"
     ),
-    "trial": Scale("digits", 397, 2, 2, 1, 8, 20, 10, 8, 20, Sampler(2, "heun", 256), 100, "float32", label="trial"),
+    "trial": Scale("digits", 397, 2, 2, 1, 8, 20, 10, 8, 20, Integrator(2, "heun", 256), 100, "float32", label="trial"),
 }
 
 ABLATIONS = {
@@ -96,13 +98,13 @@ def settings(scale, **changed):
 
 
 def training(scale, steps, rate):
-    return Training(steps, scale.batch, rate, chunk=steps // 5, compute_dtype=scale.precision)
+    return Training(steps, scale.batch, rate, chunk=steps // 5, precision=scale.precision)
 
 
 def looked(scale, models, curve):
     found, _, reference, _ = material(scale)
-    one = pictures.looked_at(KEY, models, reference, scale.sampler, samples=scale.samples, curve=curve)
-    levels = pictures.levels(one.pop("shown"), found.scale, found.mean, 15)
+    one = looks.looked_at(KEY, models, reference, scale.sampler, samples=scale.samples, curve=curve)
+    levels = looks.levels(one.pop("shown"), found.scale, found.mean, 15)
     shown = ["".join(f"{level:x}" for level in row) for row in levels]
     return {name: np.round(values, 4).tolist() for name, values in one.items()} | {"shown": shown}
 
@@ -113,7 +115,8 @@ def entry(scale, one, curve):
 
 
 def kept(scale):
-    return ROOT / "runs" / f"images_{scale.images}_{label(scale)}_first.eqx"
+    """The first models; what is called _first.eqx is of an older version, whose files held whole rounds."""
+    return ROOT / "runs" / f"images_{scale.images}_{label(scale)}_first_models.eqx"
 
 
 def first(scale):
@@ -123,7 +126,7 @@ def first(scale):
     first_training = training(scale, scale.first_steps, 4e-3)
     reflow.run(KEY, rows, training=first_training, on_round=made.append, **settings(scale, rounds=0))
     kept(scale).parent.mkdir(exist_ok=True)
-    eqx.tree_serialise_leaves(kept(scale), made[0])
+    eqx.tree_serialise_leaves(kept(scale), made[0].models)
     real = images.quality(reference, rows[: scale.samples])._asdict()
     result = {"real": {name: np.round(value, 4).tolist() for name, value in real.items()}, "accuracy": accuracy}
     result |= {"variances": reference.variances.round(5).tolist(), "sizes": scale._asdict()}
@@ -139,19 +142,12 @@ def part(scale, scheme, *, rounds=None, real=None, fewer_pairs=1, longer=1, **ch
     like = eqx.filter_eval_shape(
         lambda: reflow.new_models(KEY, rows.shape[1], scale.seeds, "unet", "velocity", **wanted["options"])
     )
-    d, kept_d = rows.shape[1], rows.shape[1] if rows.shape[1] <= reflow.WIDEST else 0
-    moment, each = np.empty((scale.seeds, kept_d, kept_d)), np.empty(scale.seeds)
-    loss = np.empty((scale.seeds, 5), np.float32)
-    like = reflow.Round(0, like, moment, np.empty((scale.seeds, d)), moment, each, loss)
-    beginning = eqx.tree_deserialise_leaves(kept(scale), like)
-    found = []
-
-    def look(one):
-        print(f"  round {one.index}", file=sys.stderr, flush=True)
-        found.append(entry(scale, one, one.index == rounds))
-
-    reflow.run(KEY, rows[:real], training=later, finished=[beginning], on_round=look, **wanted)
-    return {"rounds": found, "settings": dict(scheme=scheme, real=real, pairs=pairs, longer=longer) | changed}
+    first_models, plan = eqx.tree_deserialise_leaves(kept(scale), like), Plan(training=later, **wanted)
+    entries = []
+    for latest in reflow.each_round(KEY, rows[:real], plan, [first_models]):
+        print(f"  round {latest.index}", file=sys.stderr, flush=True)
+        entries.append(entry(scale, latest, latest.index == rounds))
+    return {"rounds": entries, "settings": dict(scheme=scheme, real=real, pairs=pairs, longer=longer) | changed}
 
 
 def label(scale):

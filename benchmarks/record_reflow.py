@@ -1,4 +1,4 @@
-"""The trained networks of notebooks 06 and 08 that take longer than a notebook may.
+"""The trained networks of notebooks 07, 08 and 11 that take longer than a notebook may.
 
     python benchmarks/record_reflow.py [PART …]
 
@@ -21,7 +21,7 @@ from contenders import ROOT
 from rfcollapse import data
 from rfcollapse.advice import mechanisms, samples
 from rfcollapse.learn import devices, integrate, reflow
-from rfcollapse.learn.train import Training
+from rfcollapse.learn.plan import Training
 from rfcollapse.measure import coverage, distances
 
 devices.use_all_cores()  # one XLA device per core: seeds train side by side
@@ -90,7 +90,7 @@ def dimension(key):
 
 def retention(key):
     """Flows on their own samples with the real fraction that `budget` names: the share of the total variance."""
-    mechanism = mechanisms.flow(KEEP["steps"])
+    mechanism = mechanisms.Flow(KEEP["steps"])
     digits = np.asarray(data.digits().samples)
     spectrum = samples.spectrum(samples.open_samples(digits)).variances
     gaussian = data.exact_gaussians(key, SEEDS, PAIRS, VARIANCES)

@@ -15,8 +15,8 @@ COMMANDS = {
     "claims": (".claims.ledger", "show the ledger"),
     "reflow": (".runs.command", "a long run of any scheme, kept on disk round by round"),
     "bench": ("benchmarks/bench.py", "measure speed and memory of this machine"),
-    "budget": (".advice.budget", "how much real data, how often: for your own samples"),
-    "monitor": (".advice.monitor", "watch rounds of your own self-training: rate, alarm, advice"),
+    "budget": (".advice.budget_command", "how much real data, how often: for your own samples"),
+    "monitor": (".advice.monitor_command", "watch rounds of your own self-training: rate, alarm, advice"),
     "page": ("book/page/page.py", "build the explorable page, one HTML file"),
 }
 

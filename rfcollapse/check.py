@@ -1,28 +1,76 @@
 """What a public boundary accepts, and the words it refuses with.
 
-Each function takes the argument's name and value and returns the value ready for use (a float64 JAX array, or a Python
-int), or raises ValueError with the offending value and what is allowed. Tracers pass through unread, so a checked
-function can be jitted, vmapped and differentiated.
+A public function says in its annotations what each argument may be (`variance: Nonnegative`), and `arguments` sees to
+it. Behind each annotation stands a function here that takes the argument's name and value and returns the value ready
+for use (a float64 JAX array, or a Python int), or raises ValueError with the offending value and what is allowed.
+Tracers pass through unread, so a checked function can be jitted, vmapped and differentiated.
 """
 
+import functools
+import inspect
 import math
 import operator
+from collections.abc import Callable
+from typing import Annotated, get_args, get_origin
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Int, Real
 
 SYMMETRY_TOLERANCE = 1e-8  # of the largest entry; covers covariances accumulated in float32
 INDEFINITE_TOLERANCE = 1e-8  # of the largest eigenvalue, likewise
 
 
-def real(name, value):
-    """Finite real numbers of any shape, as float64."""
-    if isinstance(value, jax.core.Tracer):
-        return value.astype(jnp.float64)
+def arguments(function: Callable) -> Callable:
+    """The function with its arguments checked by what their annotations say; None stays None where it is allowed.
+
+    Arguments that are combined elementwise reach the function as float64 arrays of one shape.
+
+    Example:
+        >>> from rfcollapse import check
+        >>> @check.arguments
+        ... def gain(variance: check.Nonnegative, noise_std: check.Positive):
+        ...     return variance / (variance + noise_std**2)
+        >>> gain([4, 1], 1)
+        Array([0.8, 0.5], dtype=float64)
+        >>> gain(-1, 1)
+        Traceback (most recent call last):
+        ValueError: variance must be at least 0 and be finite; got -1
+    """
+    signature, checks, elementwise = inspect.signature(function), {}, set()
+    for name, parameter in signature.parameters.items():
+        for hint in (parameter.annotation, *get_args(parameter.annotation)):  # also within `… | None`
+            if get_origin(hint) is Annotated:
+                checks[name] = hint.__metadata__[0]
+                elementwise |= {name} if hint.__origin__ == Elementwise else set()
+
+    @functools.wraps(function)
+    def checked(*positional, **named):
+        bound = signature.bind(*positional, **named)
+        bound.apply_defaults()
+        values = bound.arguments
+        present = [name for name in checks if values[name] is not None]
+        values.update({name: checks[name](name, values[name]) for name in present})
+        together = {name: values[name] for name in present if name in elementwise}
+        if together:
+            values.update(zip(together, broadcast(**together)))
+        return function(*bound.args, **bound.kwargs)
+
+    return checked
+
+
+def finite(name, value):
+    """Finite real numbers of any shape, as a float64 NumPy array; no tracers."""
     array = _numbers(name, value)
     _require(np.isfinite(array), array, f"{name} must be finite")
-    return jnp.asarray(array)
+    return array
+
+
+def real(name, value):
+    """Finite real numbers of any shape, as float64."""
+    return value.astype(jnp.float64) if isinstance(value, jax.core.Tracer) else jnp.asarray(finite(name, value))
 
 
 def nonnegative(name, value):
@@ -61,9 +109,17 @@ def one_of(name, value, allowed):
 
 def samples(name, value, minimum=1):
     """Samples in rows, (n, d) with n ≥ minimum and d ≥ 1, finite, as float64."""
-    array = real(name, value)
+    return _table(name, real(name, value), minimum)
+
+
+def table(name, value, minimum=1):
+    """The same as a NumPy array; no tracers."""
+    return _table(name, finite(name, value), minimum)
+
+
+def _table(name, array, minimum):
     if array.ndim != 2 or array.shape[0] < minimum or array.shape[1] < 1:
-        rows = f"at least {minimum} row{'s' if minimum > 1 else ''}"
+        rows = f"at least {minimum} row{'' if minimum == 1 else 's'}"
         raise ValueError(f"{name} must be a table of shape (n, d) with {rows}; got shape {array.shape}")
     return array
 
@@ -95,6 +151,47 @@ def broadcastable(**arrays):
     except ValueError:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"these shapes do not combine elementwise: {listed}") from None
+
+
+def broadcast(**arrays):
+    """The arrays that are combined elementwise, all of their common shape."""
+    broadcastable(**arrays)
+    return jnp.broadcast_arrays(*arrays.values())
+
+
+def time_grid(name, value):
+    """Times from 0 to 1, as float64: i/N for a whole number of steps N ≥ 1, or the increasing times given."""
+    if np.ndim(value) == 0:
+        count = integer(name, value, 1)
+        return jnp.arange(count + 1, dtype=jnp.float64) / count
+    time = real(name, value)
+    if time.ndim != 1 or time.shape[0] < 2:
+        raise ValueError(f"{name} must be a whole number or a grid of at least two times; got shape {time.shape}")
+    if not isinstance(time, jax.core.Tracer) and not (time[0] == 0 and time[-1] == 1 and jnp.all(jnp.diff(time) > 0)):
+        raise ValueError(f"{name} must increase from 0 to 1; got {np.array2string(np.asarray(time), threshold=8)}")
+    return time
+
+
+Elementwise = Real[ArrayLike, "*#shape"]
+"""Numbers of any shape, combined elementwise with the other arguments of the function."""
+Number = Annotated[Elementwise, real]
+Nonnegative = Annotated[Elementwise, nonnegative]
+Positive = Annotated[Elementwise, positive]
+Fraction = Annotated[Elementwise, fraction]
+NonnegativeScalar = Annotated[Real[ArrayLike, ""], nonnegative]
+PositiveScalar = Annotated[Real[ArrayLike, ""], positive]
+FractionScalar = Annotated[Real[ArrayLike, ""], fraction]
+Whole = Annotated[int, functools.partial(integer, minimum=0)]
+Count = Annotated[int, functools.partial(integer, minimum=1)]
+Samples = Annotated[Real[ArrayLike, "samples dim"], samples]
+Covariance = Annotated[Real[ArrayLike, "dim dim"], covariance]
+Steps = Annotated[int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"], time_grid]
+"""N uniform steps, or a grid of N + 1 times from 0 to 1; the function gets the times."""
+
+
+def choice(allowed) -> object:
+    """The annotation of an argument that is one of a few names, which are looked up when the function is called."""
+    return Annotated[str, functools.partial(one_of, allowed=allowed)]
 
 
 def _bounded(name, value, within, words):

@@ -1,21 +1,27 @@
 """One style for all figures, and where they are saved.
 
 Prediction is a line, measurement is points with error bars. The colours are those of Okabe and Ito, which the
-colour-blind tell apart; series differ in marker and dash as well, so that grey suffices.
+colour-blind tell apart; series differ in marker and dash as well, so that grey suffices. A series is a number, or the
+name of a scheme, which looks the same in every figure.
 """
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-import scipy.ndimage
-from PIL import Image
 
-FOLDER = "RFCOLLAPSE_FIGURES"  # names the folder that takes the figures; unset, nothing is written
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)))
+from . import schemes
+from .measure.rates import mean_and_error
+from .output import FIGURES
+
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">")
+DASHES = (
+    *("-", "--", "-.", ":"),
+    *((0, pattern) for pattern in ((5, 1, 1, 1, 1, 1), (1, 4), (7, 2), (3, 3), (9, 2, 3, 2), (4, 1, 1, 1, 1, 1, 1, 1))),
+)
 STYLE = {
     "figure.dpi": 100,
     "savefig.dpi": 130,
@@ -43,25 +49,60 @@ def panels(rows: int = 1, columns: int = 1, *, width: float = 4.4, height: float
     return plt.subplots(rows, columns, figsize=(width * columns, height * rows), **options)
 
 
-def predicted(axes, x, y, index: int, label: str | None = None):
-    """A prediction: the line of series `index`."""
-    axes.plot(x, y, color=COLOURS[index], linestyle=DASHES[index], label=label, zorder=2)
+class Style(NamedTuple):
+    """How a series looks."""
+
+    colour: str
+    """As a hexadecimal number."""
+    marker: str
+    """Of its points."""
+    dash: str | tuple
+    """Of its line."""
 
 
-def measured(axes, x, y, error, index: int, label: str | None = None):
-    """A measurement: the points of series `index` with error bars of one standard error."""
-    axes.errorbar(
-        x,
-        y,
-        _bars(error),
-        color=COLOURS[index],
-        marker=MARKERS[index],
-        markerfacecolor="white",
-        linestyle="none",
-        capsize=2,
-        label=label,
-        zorder=3,
-    )
+def style(series: int | str) -> Style:
+    """The look of a series.
+
+    Args:
+        series: a whole number ≥ 0, or the name of a scheme, which stands for its place in the table of schemes.
+
+    Example:
+        >>> from rfcollapse import figures
+        >>> figures.style("ra")
+        Style(colour='#0072B2', marker='s', dash='--')
+    """
+    place = list(schemes.SCHEMES).index(series) if isinstance(series, str) else series
+    return Style(*(looks[place % len(looks)] for looks in (COLOURS, MARKERS, DASHES)))
+
+
+def predicted(axes, x, y, series: int | str, label: str | None = None):
+    """A prediction: the line of a series."""
+    look = style(series)
+    axes.plot(x, y, color=look.colour, linestyle=look.dash, label=label, zorder=2)
+
+
+def measured(axes, x, y, error, series: int | str, label: str | None = None, *, x_error=None):
+    """A measurement: the points of a series with error bars of one standard error (None: without)."""
+    look = style(series)
+    points = dict(marker=look.marker, markerfacecolor="white", linestyle="none", capsize=2, zorder=3)
+    axes.errorbar(x, y, _bars(error), _bars(x_error), color=look.colour, label=label, **points)
+
+
+def compare(axes, x, law, runs, series: int | str, label: str | None = None, *, every: int = 1):
+    """A law, and the runs that test it: its line, and their means with standard errors at every so manieth x.
+
+    Args:
+        axes: of matplotlib.
+        x: m values, most often rounds.
+        law: (m,), the prediction.
+        runs: (seeds ≥ 2, m), the measurements.
+        series: as for `style`.
+        label: of the line.
+        every: 1 for a point at each x, 2 for one at every other, …
+    """
+    predicted(axes, x, law, series, label)
+    mean, error, _ = mean_and_error(runs)
+    measured(axes, x[::every], mean[::every], error[::every], series)
 
 
 def _bars(error):
@@ -100,57 +141,9 @@ def image_grid(pictures, *, row_labels, column_labels, low=None, high=None, size
     return figure
 
 
-def animation(path, samples, *, titles, caption: str, reach: float = 2.6, bins: int = 120, between: int = 3):
-    """Writes a GIF: 2-D densities side by side, round by round, (panels, rounds, n, 2) samples.
-
-    titles: of the panels; the round and the caption stand above and below them. reach: each panel shows the square from
-    −reach to reach. bins: of the histogram, along each side. between: frames from one round to the next, in which each
-    sample moves in a straight line from its old place to its new one.
-    """
-    samples = np.asarray(samples)
-    figure, axes = panels(1, len(samples), width=3.3, height=3.8)
-    pictures = []
-    for place, title in zip(np.atleast_1d(axes), titles):
-        place.set(xticks=[], yticks=[], aspect="equal")
-        place.spines[:].set_visible(False)
-        place.set_title(title, fontsize=10)
-        blank = np.zeros((bins, bins))
-        pictures.append(place.imshow(blank, extent=(-reach, reach) * 2, origin="lower", cmap="magma", vmin=0, vmax=1))
-    heading = figure.suptitle("round 0", fontsize=12)
-    figure.supxlabel(caption, fontsize=8)
-    figure.canvas.draw()
-    figure.set_layout_engine("none")  # as laid out now, so that nothing jumps
-
-    def frame(time):
-        before, share = int(time), time - int(time)
-        now = samples[:, before]
-        if share:
-            now = now + share * (samples[:, before + 1] - now)
-        for picture, points in zip(pictures, now):
-            counts, _, _ = np.histogram2d(*points.T[::-1], bins=bins, range=[(-reach, reach)] * 2)
-            picture.set_data(np.sqrt(scipy.ndimage.gaussian_filter(counts, 1.5) / peak))
-        heading.set_text(f"round {round(time)}")
-        figure.canvas.draw()
-        return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
-
-    first, _, _ = np.histogram2d(*samples[0, 0].T, bins=bins, range=[(-reach, reach)] * 2)
-    peak = 0.5 * scipy.ndimage.gaussian_filter(first, 1.5).max()  # a root and a cut, so that faint densities are seen
-    rounds = samples.shape[1] - 1
-    frames = [frame(step / between) for step in range(rounds * between + 1)]
-    # 40 shades of the map and 8 greys for the type: a third of the file that 256 chosen colours would make.
-    shades = np.concatenate([plt.get_cmap("magma")(np.linspace(0, 1, 40)), plt.get_cmap("gray")(np.linspace(0, 1, 8))])
-    palette = Image.new("P", (1, 1))
-    palette.putpalette((shades[:, :3] * 255).astype(np.uint8).tobytes())
-    frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in frames]
-    durations = [600 if step % between == 0 else 90 for step in range(len(frames))]
-    durations[0], durations[-1] = 1500, 2500
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
-    plt.close(figure)
-
-
 def save(figure, name: str):
     """Writes NAME.png into the folder that `reproduce` names in the environment; elsewhere it writes nothing."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(FIGURES)
     if folder:
         # No software version inside, so that the same picture is the same file.
         figure.savefig(Path(folder) / f"{name}.png", metadata={"Software": None})

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+FIGURES = "RFCOLLAPSE_FIGURES"  # names the folder that takes the figures of notebooks; unset, none is written
+
 
 def plain(value: Any) -> Any:
     """As JSON has it: objects for dictionaries and named tuples, lists for arrays, null for what is not finite."""

@@ -1,11 +1,18 @@
-"""The Reflow schemes, a row each: which noise a round joins to the model's own samples, and which to real data.
+"""What a round is trained on: own and real data, how they are mixed, and in Reflow the noise that belongs to each.
 
-This table is all there is to the difference between schemes. `theory.flow` predicts a row from its kinds of noise,
-`learn` makes pairs of these kinds, and what lists schemes (command line, figures, claims, the page) lists its rows; so
-a new mixture of known kinds needs a row here and nothing else.
+The Reflow schemes are a table, and it is all there is to the difference between them. `theory.flow` predicts a row from
+its kinds of noise, `learn` makes pairs of these kinds, and what lists schemes (command line, figures, claims, the page)
+lists its rows; so a new mixture of known kinds needs a row here and nothing else.
 """
 
 from typing import NamedTuple
+
+SCHEDULES = ("replace", "accumulate")
+"""Whether a round's data replace those of the last, or join those of all rounds so far."""
+REFIT_SCHEDULES = (*SCHEDULES, "subsample")
+"""The same for a Gaussian that is refitted; or as many as a round's data are drawn from those of all rounds so far."""
+SOURCES = ("pool", "own")
+"""What a denoiser is resampled from: all that it was fitted to, or its own data without the real ones."""
 
 OWN_KINDS = ("kept", "redrawn")
 REAL_KINDS = ("inverted", "anchored", "diffused", "scattered", "redrawn")
@@ -37,3 +44,14 @@ SCHEMES = {
 }
 """By name. RA, ORA and ORAS: Zhu et al., arXiv 2412.08175; self-consuming has no Reflow pairs at all, every round is
 trained like a first one."""
+
+
+def mixed(own, real, real_fraction):
+    """(1−α) own + α real: a moment, density or law of what a round is trained on, α of it real.
+
+    Example:
+        >>> from rfcollapse.schemes import mixed
+        >>> mixed(1.0, 4.0, 0.25)
+        1.75
+    """
+    return (1 - real_fraction) * own + real_fraction * real

@@ -49,9 +49,24 @@ def test_covariance_averages_rounding_away():
         (lambda: check.samples("x", np.ones((3, 2)), minimum=4), "at least 4 rows"),
         (lambda: check.covariance("x", np.ones((0, 0))), "square matrix"),
         (lambda: check.broadcastable(a=jnp.ones(2), b=jnp.ones(3)), r"a \(2,\), b \(3,\)"),
+        (lambda: check.broadcast(a=jnp.ones(2), b=jnp.ones(3)), r"a \(2,\), b \(3,\)"),
+        (lambda: check.time_grid("steps", 0), "steps must be at least 1; got 0"),
+        (lambda: check.time_grid("steps", [0.0, 0.5, 0.5, 1.0]), "steps must increase from 0 to 1; got"),
+        (lambda: check.time_grid("steps", [0.0]), r"a grid of at least two times; got shape \(1,\)"),
         (lambda: check.one_of("x", "c", ("a", "b")), "x must be one of 'a', 'b'; got 'c'"),
     ],
 )
 def test_refusals(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_times_are_those_of_uniform_steps_or_the_ones_given():
+    assert check.time_grid("steps", 4).tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert check.time_grid("steps", [0, 0.3, 1]).tolist() == [0, 0.3, 1]
+    assert check.time_grid("steps", 7).dtype == jnp.float64
+
+
+def test_arrays_are_brought_to_their_common_shape():
+    a, b = check.broadcast(a=jnp.ones((2, 1)), b=jnp.arange(3.0))
+    assert a.shape == b.shape == (2, 3)

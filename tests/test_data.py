@@ -26,27 +26,9 @@ def within(samples, expected_mean, expected_moment, sigmas=6):
 # Gaussians
 
 
-def test_spectra():
-    np.testing.assert_array_equal(data.flat(3, 2.0), [2, 2, 2])
-    np.testing.assert_allclose(data.power_law(4, 2.0, 8.0), [8, 2, 8 / 9, 0.5], rtol=1e-15)
-    np.testing.assert_array_equal(data.spiked(4, np.array([5.0, 3.0]), 0.1), [5, 3, 0.1, 0.1])
-    np.testing.assert_array_equal(data.spiked(2, np.array([5.0, 3.0])), [5, 3])
-
-
-def test_covariance_has_the_spectrum_in_a_random_basis():
-    spectrum = data.power_law(6, 1.5)
-    np.testing.assert_array_equal(data.covariance(spectrum), np.diag(spectrum))
-    rotated = data.covariance(spectrum, key=KEY)
-    np.testing.assert_allclose(np.sort(np.linalg.eigvalsh(rotated))[::-1], spectrum, rtol=1e-13)
-    assert np.abs(rotated - jnp.diag(spectrum)).max() > 0.05
-    # over many keys the basis has no preferred direction: E Q diag(λ) Qᵀ = mean(λ) 1
-    many = jax.vmap(lambda key: data.covariance(spectrum, key=key))(jax.random.split(KEY, 4000))
-    error = np.asarray(many).std(axis=0) / np.sqrt(4000)
-    assert np.all(np.abs(many.mean(axis=0) - np.mean(spectrum) * np.eye(6)) < 6 * error)
-
-
 def test_gaussian_has_the_covariance_even_a_singular_one():
-    covariance = data.covariance(jnp.array([4.0, 1.0, 0.0]), key=KEY)
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+    covariance = basis * [4.0, 1.0, 0.0] @ basis.T
     samples = data.gaussian(KEY, 40_000, covariance)
     assert samples.dtype == jnp.float64
     within(samples, np.zeros(3), covariance)
@@ -157,34 +139,34 @@ def byte_images(seed, *shape):
 
 
 def test_cifar10(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no data_batch_"):
+        data.cifar10(tmp_path)
     pixels, labels = byte_images(0, 5, 32, 32, 3), [3, 9, 0, 1, 1]
-    one = cifar_file(tmp_path / "data_batch_1.bin", pixels[:3], labels[:3])
-    two = cifar_file(tmp_path / "data_batch_2.bin", pixels[3:], labels[3:])
-    images = data.cifar10([one, str(two)])
+    cifar_file(tmp_path / "data_batch_1.bin", pixels[:3], labels[:3])
+    cifar_file(tmp_path / "data_batch_2.bin", pixels[3:], labels[3:])
+    images = data.cifar10(str(tmp_path))
     assert images.shape == (32, 32, 3)
     standardised(images)
     np.testing.assert_allclose(images.pixels(images.samples), pixels / 255, atol=1e-14)
     np.testing.assert_array_equal(images.labels, labels)
-    assert len(data.cifar10(one).samples) == 3
 
 
 def test_cifar10_refuses_other_files(tmp_path):
-    whole = cifar_file(tmp_path / "whole.bin", byte_images(0, 2, 32, 32, 3), [1, 2]).read_bytes()
+    cifar_file(tmp_path / "data_batch_1.bin", byte_images(0, 2, 32, 32, 3), [1, 2])
+    whole = (tmp_path / "data_batch_1.bin").read_bytes()
     for content, words in [
         (b"", "0 bytes"),
         (whole[:-1], "6145 bytes, not a whole number of 3073-byte records"),
-        (whole[3073:] + b"\x0a" + whole[1:3073], "record 1 has label 10, not 0 to 9"),
+        (whole[3073:] + b"\x0a" + whole[1:3073], "a label 10, not 0 to 9"),
     ]:
-        (tmp_path / "bad.bin").write_bytes(content)
+        (tmp_path / "data_batch_2.bin").write_bytes(content)
         with pytest.raises(ValueError, match=words) as refusal:
-            data.cifar10(tmp_path / "bad.bin")
-        assert "bad.bin" in str(refusal.value) and "expected CIFAR-10's binary version" in str(refusal.value)
-    with pytest.raises(FileNotFoundError, match=r"missing\.bin: no such file; expected CIFAR-10"):
-        data.cifar10(tmp_path / "missing.bin")
-    with pytest.raises(ValueError, match="at least one file"):
-        data.cifar10([])
+            data.cifar10(tmp_path)
+        assert "data_batch_2.bin" in str(refusal.value) and "expected CIFAR-10's binary version" in str(refusal.value)
+    for batch in (1, 2):
+        cifar_file(tmp_path / f"data_batch_{batch}.bin", np.ones((2, 32, 32, 3), np.uint8), [1, 1])
     with pytest.raises(ValueError, match="must differ from one another"):
-        data.cifar10(cifar_file(tmp_path / "same.bin", np.ones((2, 32, 32, 3), np.uint8), [1, 1]))
+        data.cifar10(tmp_path)
 
 
 def idx(array):
@@ -192,22 +174,26 @@ def idx(array):
     return header + array.tobytes()
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_mnist(tmp_path, pack):
+IDX_IMAGES, IDX_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+
+
+@pytest.mark.parametrize("pack, end", [(bytes, ""), (gzip.compress, ".gz")])
+def test_mnist(tmp_path, pack, end):
     pixels, labels = byte_images(1, 4, 28, 28), np.array([5, 0, 4, 9], np.uint8)
-    (tmp_path / "images").write_bytes(pack(idx(pixels)))
-    (tmp_path / "labels").write_bytes(pack(idx(labels)))
-    images = data.mnist(tmp_path / "images", str(tmp_path / "labels"))
+    (tmp_path / f"{IDX_IMAGES}{end}").write_bytes(pack(idx(pixels)))
+    assert data.mnist(tmp_path).labels is None
+    (tmp_path / f"{IDX_LABELS}{end}").write_bytes(pack(idx(labels)))
+    images = data.mnist(str(tmp_path))
     assert images.shape == (28, 28)
     standardised(images)
     np.testing.assert_allclose(images.pixels(images.samples), pixels / 255, atol=1e-14)
     np.testing.assert_array_equal(images.labels, labels)
-    assert data.mnist(tmp_path / "images").labels is None
 
 
 def test_mnist_refuses_other_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte in it, gzipped or not; expected MNIST"):
+        data.mnist(tmp_path)
     pixels, labels = byte_images(1, 4, 28, 28), np.array([5, 0, 4, 9], np.uint8)
-    (tmp_path / "images").write_bytes(idx(pixels))
     for content, words in [
         (b"", "0 bytes, too short"),
         (idx(labels), "too short|magic number 2049, not 2051"),
@@ -219,21 +205,19 @@ def test_mnist_refuses_other_files(tmp_path):
         (struct.pack(">4I", 2051, *[2**32 - 1] * 3), f"but {16 + (2**32 - 1) ** 3} by its header"),
         (b"\x89PNG" + bytes(40), "magic number"),
     ]:
-        (tmp_path / "bad").write_bytes(content)
+        (tmp_path / IDX_IMAGES).write_bytes(content)
         with pytest.raises(ValueError, match=words) as refusal:
-            data.mnist(tmp_path / "bad")
-        assert "bad: " in str(refusal.value) and "expected MNIST images" in str(refusal.value)
-    for classes, words in [
-        (labels[:3], "3 labels for the 4 images"),
-        (labels + np.uint8(1), "label 10; expected 0 to 9"),
+            data.mnist(tmp_path)
+        assert f"{IDX_IMAGES}: " in str(refusal.value) and "expected MNIST images" in str(refusal.value)
+    (tmp_path / IDX_IMAGES).write_bytes(idx(pixels))
+    for content, words in [
+        (idx(labels[:3]), "3 labels for 4 images"),
+        (idx(labels + np.uint8(1)), "label 10; expected 0 to 9"),
+        (idx(pixels), "magic number 2051, not 2049; expected MNIST labels"),
     ]:
-        (tmp_path / "labels").write_bytes(idx(classes))
+        (tmp_path / IDX_LABELS).write_bytes(content)
         with pytest.raises(ValueError, match=words):
-            data.mnist(tmp_path / "images", tmp_path / "labels")
-    with pytest.raises(ValueError, match="magic number 2051, not 2049; expected MNIST labels"):
-        data.mnist(tmp_path / "images", tmp_path / "images")
-    with pytest.raises(FileNotFoundError, match="nowhere: no such file; expected MNIST images"):
-        data.mnist(tmp_path / "nowhere")
+            data.mnist(tmp_path)
 
 
 # a user's own samples
@@ -276,6 +260,15 @@ def test_chunks_are_the_whole_in_order(tmp_path, name, write):
     chunks = list(data.sample_chunks(tmp_path / name, rows=4))
     assert [len(chunk) for chunk in chunks] == [4, 4, 3]
     np.testing.assert_array_equal(np.concatenate(chunks), table)
+
+
+@pytest.mark.parametrize("line, place", [("5,6,7", "3 fields in line 6"), ("5", "1 fields in line 6")])
+def test_a_line_of_another_width_is_found_at_the_start_of_a_chunk(tmp_path, line, place):
+    (tmp_path / "x.csv").write_text(f"a,b\n1,2\n3,4\n5,6\n7,8\n{line}\n9,10\n")
+    chunks = data.sample_chunks(tmp_path / "x.csv", rows=2)
+    assert len(next(chunks)) == len(next(chunks)) == 2
+    with pytest.raises(ValueError, match=place):
+        next(chunks)
 
 
 def test_the_place_of_a_bad_number_is_that_in_the_file_not_in_the_chunk(tmp_path):
@@ -380,6 +373,11 @@ NAN = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
         ("cut.csv", text("1,2\n3,4\n5"), "1 fields in line 3, 2 before"),
         ("index.csv", text(",x,y\n0,1,2\n1,3,4\n"), "'' in line 1, column 1.*leave out index columns"),
         ("semicolons.csv", text("1;2\n3;4\n"), "'3;4' in line 2, column 1.*commas"),
+        ("underscore.csv", text("1_5,2\n3,4\n"), "'1_5' in line 1, column 1"),
+        ("digits.csv", text("1,2\n3,٣\n"), "'٣' in line 2, column 2"),
+        ("infinite.csv", text("1,2\n3,1e400\n"), "'1e400' in line 2, column 2"),
+        ("blank lines.csv", text('"a\n1",b\n\n1,2\n\n,\n'), "'' in line 6, column 1"),
+        ("long.csv", text("a,b\n1,2,3\n4,5,6\n"), "3 fields in line 2, 2 before"),
         ("utf-16.csv", text("1,2\n3,4\n", "utf-16"), "not a text file"),
         ("binary.csv", npy_bytes, "not a text file|not a finite number"),
         ("latin.csv", text("größe\n1\n2\n", "latin-1"), "not a text file"),
@@ -428,14 +426,6 @@ def test_damaged_files_give_a_value_error_or_the_data(tmp_path, name):
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda: data.flat(0), "dimension must be at least 1; got 0"),
-        (lambda: data.flat(2, -1.0), "variance must be at least 0"),
-        (lambda: data.power_law(3, float("nan")), "exponent must be"),
-        (lambda: data.power_law(3, 1.0, -1.0), "largest must be at least 0"),
-        (lambda: data.spiked(1, np.ones(2)), "spikes must be at most dimension = 1 numbers; got 2"),
-        (lambda: data.spiked(3, 2.0), r"spikes must be a list of eigenvalues; got shape \(\)"),
-        (lambda: data.covariance(np.array([1.0, -1.0])), "spectrum must be at least 0"),
-        (lambda: data.covariance(np.eye(2)), "spectrum must be a list"),
         (lambda: data.gaussian(KEY, 0, np.eye(2)), "n must be at least 1"),
         (
             lambda: data.gaussian(KEY, 3, np.array([[1.0, 2.0], [2.0, 1.0]])),
@@ -457,23 +447,37 @@ def test_bad_arguments_are_refused(unchecked, call, words):
 
 
 def test_draws_can_be_compiled():
-    covariance = data.covariance(data.power_law(3, 1.0), key=KEY)
+    covariance = np.diag([3.0, 1.0, 0.5])
     compiled = jax.jit(lambda key: data.gaussian(key, 5, covariance))(KEY)
     np.testing.assert_allclose(compiled, data.gaussian(KEY, 5, covariance), rtol=1e-12)
 
 
-def test_folders_of_image_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no data_batch_"):
-        data.cifar10_folder(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte in it"):
-        data.mnist_folder(tmp_path)
-    for batch in (1, 2):
-        records = np.random.default_rng(batch).integers(0, 10, (3, 3073), dtype=np.uint8)
-        (tmp_path / f"data_batch_{batch}.bin").write_bytes(records.tobytes())
-    assert data.cifar10_folder(tmp_path).samples.shape == (6, 3072)
-    pixels = np.arange(32, dtype=np.uint8)
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(np.array([2051, 2, 4, 4], ">u4").tobytes() + pixels.tobytes())
-    assert data.mnist_folder(tmp_path).labels is None
-    labels = np.array([2049, 2], ">u4").tobytes() + b"\x03\x01"
-    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
-    assert data.mnist_folder(tmp_path).labels.tolist() == [3, 1]
+# names
+
+
+def test_every_name_of_the_help_is_found(tmp_path):
+    for name in ("eight_gaussians", "two_moons", "checkerboard", "gaussian:4,0.25"):
+        assert name in data.DATA_HELP and data.find(name).draw(KEY, 3).shape == (3, 2)
+    np.testing.assert_array_equal(data.find("gaussian:4,0.25").variances, [4, 0.25])
+    for name in ("digits", "photos", "photos32"):
+        assert name in data.DATA_HELP and data.find(name).images is not None
+    assert data.find("digits").images().shape == (8, 8)
+    pixels = byte_images(1, 2, 4, 4)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(pixels))
+    assert data.find(f"mnist:{tmp_path}").images().shape == (4, 4)
+    cifar_file(tmp_path / "data_batch_1.bin", byte_images(0, 2, 32, 32, 3), [3, 9])
+    assert data.find(f"cifar:{tmp_path}").images().shape == (32, 32, 3)
+    for name in ("x.npy", "no folder/x.NPZ", "x.csv"):
+        assert data.find(name).path.name == name.split("/")[-1]
+
+
+@pytest.mark.parametrize("name", ["", "digit", "mnist:", "cifar", "gaussian:", "gaussian", "x.txt"])
+def test_other_names_are_refused_with_all_that_is_understood(name):
+    with pytest.raises(ValueError, match=r"data must be digits, .*gaussian:.*mnist:FOLDER.*\.csv"):
+        data.find(name)
+
+
+@pytest.mark.parametrize("name", ["gaussian:a", "gaussian:1,,2", "gaussian:-1", "gaussian:nan"])
+def test_bad_variances_are_refused(name):
+    with pytest.raises(ValueError, match="data must be gaussian:VARIANCES, numbers ≥ 0"):
+        data.find(name)

@@ -53,13 +53,17 @@ def next_fraction(
     Returns:
         The new memory; its `fraction` is the answer.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.advice import rule
+        >>> memory = None
+        >>> for share in (0.95, 0.92, 0.91):
+        ...     memory = rule.next_fraction(share, memory)
+        >>> print(f"{memory.fraction:.2f}")
+        0.54
     """
     measured = np.minimum(np.asarray(check.positive("measured", measured)), 1.0)
-    retain, least, most = (
-        float(check.fraction(*named)) for named in (("retain", retain), ("least", least), ("most", most))
-    )
+    limits = {"retain": retain, "least": least, "most": most}
+    retain, least, most = (float(check.fraction(*named)) for named in limits.items())
     if least > most:
         raise ValueError(f"least must be at most {most}, the largest fraction allowed; got {least}")
     if memory is None:

@@ -1,19 +1,21 @@
 """A user's samples: going through them in chunks, however many, and their principal variances with errors."""
 
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Real
+from tqdm import tqdm
 
 from .. import check, data
-from ..measure.distances import moments
+from ..measure.moments import moments, power_sums
+from ..measure.rates import jackknife_error
 
 CHUNK = 4096  # rows in memory at a time
+DRAWN = 8192  # rows of what is drawn
 MOST_COLUMNS = 10_000  # a covariance of 800 MB
 NULL = 1e-12  # of the largest variance: below it is rounding
 GROUPS = 20  # of rows; the answer is computed again without each of them
@@ -22,36 +24,42 @@ GROUPS = 20  # of rows; the answer is computed again without each of them
 def open_samples(source: str | Path | Real[ArrayLike, "n d"]) -> Callable[[], Iterator[Float[np.ndarray, "_ d"]]]:
     """A function that goes through the rows once each time it is called, at most 4096 rows in memory at a time.
 
-    source: a .npy, .npz or .csv file, "digits", "photos", or rows (n ≥ 2, d). What takes more than 2 s tells on stderr
-    how far it is and how long it will take. ValueError or OSError, in the words of `data.sample_chunks`, on reading.
+    What takes more than 2 s tells on stderr how far it is and how long it will take. Of mixtures and Gaussians 8192
+    rows are drawn, the same ones each time.
+
+    Args:
+        source: a DATA name (`data.DATA_HELP`), a path, or rows (n ≥ 2, d).
+
+    Raises:
+        ValueError: in the words of `data.find`, or of `data.sample_chunks` on reading.
+
+    Example:
+        >>> from rfcollapse.advice import samples
+        >>> [len(chunk) for chunk in samples.open_samples("two_moons")()]
+        [4096, 4096]
     """
-    if isinstance(source, (str, Path)) and str(source) not in ("digits", "photos"):
-        return lambda: _watched(Path(source))
     if isinstance(source, (str, Path)):
-        rows = np.asarray((data.digits() if str(source) == "digits" else data.photo_patches()).samples)
+        found = data.find(str(source))
+        if found.path is not None:
+            return lambda: _watched(found.path)
+        rows = found.images().samples if found.images else found.draw(jax.random.key(0), DRAWN)
     else:
-        rows = np.asarray(check.samples("samples", source, 2))
+        rows = check.samples("samples", source, 2)
+    rows = np.asarray(rows)
     return lambda: (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 
 def _watched(path):
-    began = said = time.monotonic()
-    read, expected = 0, None
-    for chunk in data.sample_chunks(path, CHUNK):
-        if not read:
+    with tqdm(desc=path.name, unit=" rows", delay=2) as bar:
+        for chunk in data.sample_chunks(path, CHUNK):
             if chunk.shape[1] > MOST_COLUMNS:
                 raise ValueError(
                     f"{path}: {chunk.shape[1]} columns, at most {MOST_COLUMNS} can be taken; reduce them first, for "
                     "example to features or principal components"
                 )
-            expected = _expected_rows(path)
-        yield chunk
-        read += len(chunk)
-        now = time.monotonic()
-        if now - said > 2 and expected:
-            left = (now - began) * max(expected / read - 1, 0)
-            print(f"{path}: {read} of about {expected} rows, about {left:.0f} s left", file=sys.stderr, flush=True)
-            said = now
+            bar.total = bar.total or _expected_rows(path)
+            yield chunk
+            bar.update(len(chunk))
 
 
 def _expected_rows(path):
@@ -86,34 +94,47 @@ class Spectrum(NamedTuple):
 
 
 def spectrum(chunks: Callable[[], Iterator]) -> Spectrum:
-    """Principal variances of the rows about their mean, going twice through them (see `open_samples`).
+    """Principal variances of the rows about their mean, going twice through them.
 
     About the mean, because a model with a bias keeps the mean at no cost; what dies is the variation around it. A
-    direction below 10⁻¹² of the largest variance is left out. ValueError where nothing varies.
+    direction below 10⁻¹² of the largest variance is left out.
+
+    Args:
+        chunks: see `open_samples`.
+
+    Raises:
+        ValueError: nothing varies.
+
+    Example:
+        >>> from rfcollapse.advice import samples
+        >>> samples.spectrum(samples.open_samples([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]])).variances.round(2)
+        array([2.67])
     """
     count, mean, covariance = moments(chunks())
-    variances, directions = np.linalg.eigh(np.asarray(covariance))
-    variances, directions, mean = variances[::-1], directions[:, ::-1], np.asarray(mean)
+    variances, directions = np.linalg.eigh(covariance)
+    variances, directions = variances[::-1], directions[:, ::-1]
     varies = variances > NULL * max(variances[0], 0)
     if not varies.any():
         raise ValueError("the samples are all alike: no column varies; there is no variance to keep")
     variances, directions = variances[varies], np.ascontiguousarray(directions[:, varies])
-    groups = min(GROUPS, count)
-    sums, squares, sizes = np.zeros((groups, len(variances))), np.zeros((groups, len(variances))), np.zeros(groups)
-    seen = 0
-    for chunk in chunks():
-        along = (chunk - mean) @ directions
-        for group in range(groups):  # every 20th row, so that an order in the file does no harm
-            rows = along[(group - seen) % groups :: groups]
-            sums[group] += rows.sum(axis=0)
-            squares[group] += (rows**2).sum(axis=0)
-            sizes[group] += len(rows)
-        seen += len(chunk)
-    rest = (count - sizes)[:, None]
-    without = (squares.sum(axis=0) - squares) / rest - ((sums.sum(axis=0) - sums) / rest) ** 2
-    return Spectrum(count, mean, directions, variances, np.maximum(without, NULL * variances))
+    sums = power_sums(chunks(), mean, directions, groups=min(GROUPS, count))
+    rest = (count - sums.counts)[:, None]
+    first, second = ((powers.sum(axis=0) - powers) / rest for powers in sums.along)
+    return Spectrum(count, mean, directions, variances, np.maximum(second - first**2, NULL * variances))
 
 
-def jackknife_error(without: Float[np.ndarray, "groups *rest"]) -> Float[np.ndarray, "*rest"]:
-    """√((g − 1)/g Σ (x_(−i) − mean)²): the standard error of x from its values with one of g groups left out."""
-    return np.asarray(np.sqrt((len(without) - 1) * without.var(axis=0)))
+class Reservoir:
+    """Up to so many rows of a stream of chunks, every row with the same chance."""
+
+    def __init__(self, size: int):
+        self.size, self.rows, self._keys, self._generator = size, None, np.zeros(0), np.random.default_rng(0)
+
+    def passing(self, chunks: Iterator) -> Iterator[Float[np.ndarray, "_ d"]]:
+        """The same chunks; afterwards `rows` holds those with the least random keys."""
+        for chunk in chunks:
+            self.rows = chunk if self.rows is None else np.concatenate([self.rows, chunk])
+            self._keys = np.concatenate([self._keys, self._generator.random(len(chunk))])
+            if len(self._keys) > self.size:
+                chosen = np.argpartition(self._keys, self.size)[: self.size]
+                self.rows, self._keys = self.rows[chosen], self._keys[chosen]
+            yield chunk

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import tempfile
 from pathlib import Path
 
 from ..output import columns
@@ -14,11 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a claims.json.
-
-    Raises:
-        ValueError: the file is missing, or is not a ledger.
-    """
+    """The rows of a claims.json; ValueError where the file is missing, or is not a ledger."""
     try:
         return [Row(**row) for row in json.loads(Path(path).read_text())]
     except FileNotFoundError:
@@ -32,6 +27,11 @@ def merge(folder: Path, notebook: str, lines: Path) -> list[Row]:
 
     A row of a claim that is no longer registered is dropped. The files are replaced whole, so that an interruption
     leaves the old ones.
+
+    Args:
+        folder: of the ledger.
+        notebook: its name, without suffix.
+        lines: of JSON, a row each, as `record` writes them; none where the file is missing.
     """
     fresh = [Row(**json.loads(line)) for line in lines.read_text().splitlines()] if lines.exists() else []
     path = folder / "claims.json"
@@ -65,36 +65,26 @@ def unexpected(rows: list[Row]) -> list[str]:
 
 def table(rows: list[Row]) -> str:
     """The ledger as a Markdown table."""
-    lines = [
-        "| claim | statement | source | predicted | measured | margin | verdict | notebook |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    cells = []
     for row in rows:
         predicted = "—" if row.prediction is None else _number(row.prediction)
         measured = _number(row.measurement) + (f" ± {_number(row.standard_error)}" if row.standard_error else "")
         relation = "≤ " if row.kind == "bound" else ""
-        cells = (
-            f"`{row.id}`",
-            row.statement,
-            row.source,
-            relation + predicted,
-            measured,
-            "—" if row.kind == "observation" else _number(row.margin),
-            row.verdict if row.verdict == row.expected else f"**{row.verdict}** (expected {row.expected})",
-            row.notebook,
-        )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+        margin = "—" if row.kind == "observation" else _number(row.margin)
+        verdict = row.verdict if row.verdict == row.expected else f"**{row.verdict}** (expected {row.expected})"
+        numbers = relation + predicted, measured, margin
+        cells.append((f"`{row.id}`", row.statement, row.source, *numbers, verdict, row.notebook))
+    header = "claim", "statement", "source", "predicted", "measured", "margin", "verdict", "notebook"
+    return _markdown(header, cells)
 
 
 def summary(rows: list[Row]) -> str:
     """The verdicts as a short Markdown table, for the README."""
-    lines = ["| claim | whose | verdict | where |", "|---|---|---|---|"]
+    cells = []
     for row in rows:
         place = f"[{row.notebook[:2]}](notebooks/{row.notebook}.ipynb)"
-        statement = row.statement.replace("|", "\\|")
-        lines.append(f"| {statement} (`{row.id}`) | {row.source} | {row.verdict} | {place} |")
-    return "\n".join(lines) + "\n"
+        cells.append((f"{row.statement} (`{row.id}`)", row.source, row.verdict, place))
+    return _markdown(("claim", "whose", "verdict", "where"), cells)
 
 
 def add_options(command):
@@ -131,12 +121,16 @@ def verdicts(rows: list[Row]) -> str:
     return columns(cells)
 
 
+def _markdown(header, rows):
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (header, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
+
+
 def _number(value: float) -> str:
     return "0" if value == 0 else f"{value:.4g}" if math.isfinite(value) else str(value)
 
 
 def _replace(path: Path, text: str):
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as handle:
-        handle.write(text)
-    os.chmod(handle.name, 0o644)
-    os.replace(handle.name, path)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text)
+    os.replace(fresh, path)

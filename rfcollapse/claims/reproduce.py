@@ -16,24 +16,36 @@ from typing import NamedTuple
 import jax
 from tqdm import tqdm
 
-from .. import figures
-from . import LEDGER, Row, ledger
+from ..output import FIGURES
+from . import LEDGER, QUICK, Row, ledger
 from .ledger import ROOT
 from .registry import REGISTRY
 
-SEED, QUICK = "RFCOLLAPSE_SEED", "RFCOLLAPSE_QUICK"
+SEED = "RFCOLLAPSE_SEED"
 CELL_TIMEOUT = 900  # seconds
 SOLUTION = re.compile(r"```python\n(.*?)```", re.DOTALL)
 README_TABLE = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.DOTALL)
 
 
 def key() -> jax.Array:
-    """The random key of this run: of seed 0, or of the seed that `reproduce --seed` gave."""
+    """The random key of this run: of seed 0, or of the seed that `reproduce --seed` gave.
+
+    Example:
+        >>> from rfcollapse.claims import reproduce
+        >>> reproduce.key().shape
+        ()
+    """
     return jax.random.key(int(os.environ.get(SEED, "0")))
 
 
 def size(full: int, quick: int) -> int:
-    """How many (samples, seeds, steps) to take: `full`, or `quick` under `reproduce --quick`."""
+    """How many (samples, seeds, steps) to take: `full`, or `quick` under `reproduce --quick`.
+
+    Example:
+        >>> from rfcollapse.claims import reproduce
+        >>> reproduce.size(1000, quick=10)
+        1000
+    """
     return quick if os.environ.get(QUICK) else full
 
 
@@ -41,17 +53,17 @@ class Outcome(NamedTuple):
     """What became of one notebook."""
 
     notebook: str
+    """Its name."""
     rows: list[Row]
+    """What it has recorded."""
     error: str | None
+    """Why it failed; None where it did not."""
     seconds: float
+    """That it took."""
 
 
 def names() -> list[str]:
-    """The notebooks of this checkout, in order.
-
-    Raises:
-        ValueError: the package is not in a checkout (it was installed without its notebooks).
-    """
+    """The notebooks of this checkout, in order; ValueError where there is none (the package was installed alone)."""
     found = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
     if not found:
         raise ValueError(f"no notebooks beside the package in {ROOT}: run from a clone of the repository")
@@ -59,11 +71,7 @@ def names() -> list[str]:
 
 
 def chosen(wanted: list[str]) -> list[str]:
-    """The notebooks meant by names, numbers (`02`) or paths; all of them where none is named.
-
-    Raises:
-        ValueError: a name that fits no notebook.
-    """
+    """The notebooks meant by names, numbers (`02`) or paths; all of them where none is named."""
     known, picked = names(), set()
     for word in wanted:
         stem = Path(word).stem
@@ -84,9 +92,6 @@ def run(wanted: list[str], *, quick: bool = False, seed: int = 0) -> tuple[list[
 
     Returns:
         An outcome per notebook, and the folder that holds claims.json.
-
-    Raises:
-        ValueError: an unknown notebook, or the notebook packages are not installed.
     """
     picked = chosen(wanted)
     trial = quick or seed != 0
@@ -107,7 +112,7 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
     try:
         import nbformat
         from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError
     except ImportError:
         raise ValueError("running notebooks needs Jupyter: pip install rfcollapse[notebooks]") from None
     source = ROOT / "notebooks" / f"{name}.ipynb"
@@ -118,12 +123,7 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, tqdm(total=cells, desc=name, unit="cell", leave=False) as progress:
         # Figures and rows of a notebook that fails half-way must not replace good ones.
-        environment = os.environ | {
-            LEDGER: scratch,
-            figures.FOLDER: scratch,
-            SEED: str(seed),
-            QUICK: "1" if quick else "",
-        }
+        environment = {LEDGER: scratch, FIGURES: scratch, SEED: str(seed), QUICK: "1" if quick else ""}
         client = NotebookClient(
             notebook,
             timeout=CELL_TIMEOUT,
@@ -137,13 +137,13 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
         )
         error = None
         try:
-            client.execute(env=environment)
+            client.execute(env=os.environ | environment)
         except CellExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
         except CellTimeoutError:
             error = f"a cell took more than {CELL_TIMEOUT} s"
-        except (DeadKernelError, AssertionError):  # nbclient's clean-up asserts that there still is a kernel
-            error = "its kernel died (out of memory?)"
+        except (RuntimeError, AssertionError):  # nbclient's clean-up asserts that there still is a kernel
+            error = "its kernel died, or did not start (out of memory?)"
         seconds = time.monotonic() - started
         if error:
             failed = next((i for i, cell in enumerate(notebook.cells) if _failed(cell)), None)

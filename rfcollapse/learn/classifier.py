@@ -39,8 +39,11 @@ def train_classifier(
 ) -> Classifier:
     """Minimises the cross-entropy by 1,500 steps of Adam on batches of 128 rows, each with noise of variance .1 on it.
 
-    key: draws weights, batches and noise. rows: real samples. labels: classes, whole numbers ≥ 0, one for each row.
-    width: features. Raises ValueError for other shapes or labels.
+    Args:
+        key: draws weights, batches and noise.
+        rows: real samples.
+        labels: classes, whole numbers ≥ 0, one for each row.
+        width: of the features.
     """
     rows = check.samples("rows", rows).astype(jnp.float32)
     labels = jnp.asarray(labels, dtype=jnp.int32)
@@ -56,7 +59,7 @@ def train_classifier(
 @eqx.filter_jit
 def _fitted(classifier, rows, labels, keys):
     params, static = eqx.partition(classifier, eqx.is_array)
-    optimiser = optax.adam(optax.cosine_decay_schedule(PEAK, STEPS))
+    optimizer = optax.adam(optax.cosine_decay_schedule(PEAK, STEPS))
 
     def loss(params, x, y):
         scores = jax.nn.log_softmax(jax.vmap(eqx.combine(params, static)._scores)(x), axis=1)
@@ -69,8 +72,8 @@ def _fitted(classifier, rows, labels, keys):
         noise = jax.random.normal(key_noise, (BATCH, rows.shape[1]), dtype=jnp.float32)
         slope = jax.grad(loss)(params, rows[chosen] + 0.1**0.5 * noise, labels[chosen])
         with jax.numpy_dtype_promotion("standard"):  # inside optax
-            change, inner = optimiser.update(slope, inner)
+            change, inner = optimizer.update(slope, inner)
         return (optax.apply_updates(params, change), inner), None
 
-    (params, _), _ = jax.lax.scan(step, (params, optimiser.init(params)), keys)
+    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), keys)
     return eqx.combine(params, static)

@@ -27,10 +27,7 @@ AXIS = PartitionSpec("seeds")
 
 
 def mesh(seeds: int, shards: int = 1) -> Mesh:
-    """As many of the devices as divide the number of seeds, in rows of `shards` devices that share a seed.
-
-    Raises ValueError where there are fewer devices than shards.
-    """
+    """As many of the devices as divide the number of seeds, in rows of `shards` devices that share a seed."""
     devices = jax.devices()
     rows = len(devices) // check.integer("shards", shards, 1, len(devices))
     count = max(count for count in range(1, rows + 1) if seeds % count == 0)
@@ -89,12 +86,6 @@ def this_machine() -> tuple[str, dict]:
     with contextlib.suppress(OSError):
         processor = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text()).group(1).strip()
     name = first.device_kind if first.platform != "cpu" else f"{processor} {cores()} cores"
-    about = {
-        "name": name,
-        "platform": first.platform,
-        "devices": jax.device_count(),
-        "cpu": processor,
-        "cores": cores(),
-    }
-    about["python"] = platform.python_version()
+    about = {"name": name, "platform": first.platform, "devices": jax.device_count()}
+    about |= {"cpu": processor, "cores": cores(), "python": platform.python_version()}
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_"), about

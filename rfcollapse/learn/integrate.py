@@ -5,6 +5,7 @@ keep their dtype. `steps` is N uniform steps, or a grid of N + 1 times from 0 to
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import diffrax
@@ -21,55 +22,95 @@ from .velocity import Denoiser
 METHODS = ("euler", "heun", "adaptive")
 Steps = int | Real[ArrayLike, " nodes"]
 
-SOLVER_ITERATIONS = (
-    20  # of a denoiser's inverse Euler step; the error shrinks by |1 − D'| in the last step, h|v'| before
-)
+# Of a denoiser's inverse Euler step; the error shrinks by |1 − D'| in the last step, by h|v'| before.
+SOLVER_ITERATIONS = 20
 TOLERANCE = {jnp.dtype(jnp.float32): 1e-5, jnp.dtype(jnp.float64): 1e-10}  # of adaptive steps, relative and absolute
 
 
 class Marginals(NamedTuple):
-    """Mean and covariance of x_t at each time of a grid, t = 0 first.
-
-    Attributes:
-        mean: μ_t.
-        covariance: Q_t, centred.
-    """
+    """Mean and covariance of x_t at each time of a grid, t = 0 first."""
 
     mean: Float[Array, "nodes d"]
+    """μ_t."""
     covariance: Float[Array, "nodes d d"]
+    """Q_t, centred."""
+
+
+class Integrator(NamedTuple):
+    """How a model is sampled and inverted; hashable, for it decides the program."""
+
+    steps: int | tuple[float, ...]
+    """N, or the N + 1 times."""
+    method: str
+    """"euler", "heun" or "adaptive"."""
+    at_once: int
+    """Samples integrated at once."""
+
+    @property
+    def options(self) -> dict:
+        """Steps and method, as `generate` and the others take them."""
+        steps = jnp.asarray(self.steps) if isinstance(self.steps, tuple) else self.steps
+        return {"steps": steps, "method": self.method}
+
+    def generate(self, model: Callable, noise: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        """See `generate` of this module."""
+        return generate(model, noise, at_once=self.at_once, **self.options)
+
+    def invert(self, model: Callable, data: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        """See `invert` of this module."""
+        return invert(model, data, at_once=self.at_once, **self.options)
 
 
 @eqx.filter_jit
 def generate(
-    model: Callable, noise: Float[Array, "n d"], *, steps: Steps = 40, method: str = "heun", batch: int | None = None
+    model: Callable, noise: Float[Array, "n d"], *, steps: Steps = 40, method: str = "heun", at_once: int | None = None
 ) -> Float[Array, "n d"]:
     """x(1) of dx/dt = v(t, x) from x(0) = noise.
 
-    model: v; a `Denoiser` needs Euler. steps: N, of no effect on "adaptive". method: "euler", "heun" (order 2, two
-    evaluations a step) or "adaptive" (Tsitouras 5(4) with a tolerance of 1e-5 in float32 and 1e-10 in float64; NaN
-    where it fails). batch: rows integrated at once (None: all), which bounds the memory. Raises ValueError for another
-    method or grid.
+    Args:
+        model: v; a `Denoiser` needs Euler.
+        noise: x(0), rows.
+        steps: N, or a grid of times; of no effect on "adaptive".
+        method: "euler", "heun" (order 2, two evaluations a step) or "adaptive" (Tsitouras 5(4) with a tolerance of 1e-5
+            in float32 and 1e-10 in float64; NaN where it fails).
+        at_once: rows integrated at once (None: all), which bounds the memory.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from rfcollapse.learn import integrate
+        >>> integrate.generate(lambda t, x: x, jnp.ones((1, 2)), steps=2, method="euler").tolist()
+        [[2.25, 2.25]]
     """
-    return _ends(model, noise, time_grid(steps, noise.dtype), method, batch, backward=False)
+    return _ends(model, noise, time_grid(steps, noise.dtype), method, at_once, backward=False)
 
 
 @eqx.filter_jit
 def invert(
-    model: Callable, data: Float[Array, "n d"], *, steps: Steps = 40, method: str = "heun", batch: int | None = None
+    model: Callable, data: Float[Array, "n d"], *, steps: Steps = 40, method: str = "heun", at_once: int | None = None
 ) -> Float[Array, "n d"]:
     """x(0) of dx/dt = v(t, x) from x(1) = data: the same method walked against time, as RA Reflow does.
 
     The v of a `Denoiser` does not exist at t = 1, so its Euler steps are undone instead, each solved by 20 fixed-point
-    iterations: there `generate` returns to the data. Arguments and errors: see `generate`.
+    iterations: there `generate` returns to the data.
+
+    Args:
+        model, steps, method, at_once: see `generate`.
+        data: x(1), rows.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from rfcollapse.learn import integrate
+        >>> integrate.invert(lambda t, x: x, jnp.ones((1, 2)), steps=2, method="euler").tolist()
+        [[0.25, 0.25]]
     """
-    return _ends(model, data, time_grid(steps, data.dtype)[::-1], method, batch, backward=True)
+    return _ends(model, data, time_grid(steps, data.dtype)[::-1], method, at_once, backward=True)
 
 
 @eqx.filter_jit
 def paths(
     model: Callable, noise: Float[Array, "n d"], *, steps: Steps = 40, method: str = "heun"
 ) -> Float[Array, "nodes n d"]:
-    """x(t) at every time of the grid, from x(0) = noise on. method: "euler" or "heun"; else see `generate`."""
+    """x(t) at every time of the grid, from x(0) = noise on; see `generate`, "adaptive" aside."""
     check.one_of("method", method, METHODS[:2])
     times = time_grid(steps, noise.dtype)
     step = _stepper(model, method, backward=False)
@@ -84,7 +125,7 @@ def paths(
 
 @eqx.filter_jit
 def marginals(model: Callable, noise: Float[Array, "n d"], *, steps: Steps = 40, method: str = "heun") -> Marginals:
-    """μ_t and Q_t of the model's own x(t), from x(0) = noise, at every time of the grid. Arguments: see `paths`."""
+    """μ_t and Q_t of the model's own x(t), from x(0) = noise, at every time of the grid; see `paths`."""
     x = paths(model, noise, steps=steps, method=method).astype(jnp.float64)
     mean = x.mean(axis=1)
     centred = x - mean[:, None]
@@ -101,7 +142,7 @@ def reverse_sde(
     diffusion: Real[ArrayLike, ""],
     steps: Steps = 40,
     method: str = "heun",
-    batch: int | None = None,
+    at_once: int | None = None,
 ) -> Float[Array, "n d"]:
     """x(0) of dx = −v ds + (ε²/2) ∇ln p_t(x) ds + ε dW, s = 1 − t from 0 to 1, from x(1) = data (ORAS).
 
@@ -112,9 +153,12 @@ def reverse_sde(
     Each step of the flow stands between two halves of the Ornstein–Uhlenbeck process, solved exactly, so that the
     marginals are kept for any ε and N.
 
-    key: draws the noise. model, data, steps, method, batch: see `invert`, without "adaptive". marginals: of the same
-    model on the same grid, from `marginals`; None leaves the score out, which is wrong and inflates x(0): the naive
-    stochastic reverse run. diffusion: ε ≥ 0. Raises ValueError outside these ranges.
+    Args:
+        key: draws the noise.
+        model, data, steps, method, at_once: see `invert`; "adaptive" aside.
+        marginals: of the same model on the same grid, from `marginals`; None leaves the score out, which is wrong and
+            inflates x(0): the naive stochastic reverse run.
+        diffusion: ε ≥ 0.
     """
     check.one_of("method", method, METHODS[:2])
     diffusion = check.nonnegative("diffusion", diffusion)
@@ -135,11 +179,11 @@ def reverse_sde(
         return jax.lax.scan(one_step, x, (keys, times[:-1], times[1:], *kicks))[0]
 
     keys = jax.random.split(key, len(data))
-    return jax.lax.map(lambda pair: one_sample(*pair), (keys, data), batch_size=batch or len(data))
+    return jax.lax.map(lambda pair: one_sample(*pair), (keys, data), batch_size=at_once or len(data))
 
 
 def time_grid(steps: Steps, dtype=jnp.float32) -> Float[Array, " nodes"]:
-    """The times i/N of N ≥ 1 uniform steps, or the increasing grid from 0 to 1 itself; else ValueError."""
+    """The times i/N of N ≥ 1 uniform steps, or the increasing grid from 0 to 1 itself."""
     if np.ndim(steps) == 0:
         return jnp.linspace(0, 1, check.integer("steps", steps, 1) + 1, dtype=dtype)
     times = check.real("steps", steps)
@@ -180,68 +224,50 @@ def _kicks(marginals, half, d):
     return kick_at(slice(None, -1)), kick_at(slice(1, None))
 
 
-def _ends(model, x, times, method, batch, *, backward):
+def _ends(model, x, times, method, at_once, *, backward):
     check.one_of("method", method, METHODS)
+    step = _stepper(model, method, backward=backward)
+
+    def walk(x):
+        return jax.lax.scan(lambda x, span: (step(x, *span), None), x, (times[:-1], times[1:]))[0]
+
     if method == "adaptive":
-        walk = _adaptive(model, times[0], times[-1])
-    else:
-        step = _stepper(model, method, backward=backward)
-
-        def walk(x):
-            return jax.lax.scan(lambda x, span: (step(x, *span), None), x, (times[:-1], times[1:]))[0]
-
-    return jax.lax.map(walk, x, batch_size=batch or len(x))
+        walk = partial(_adaptive, model, times[0], times[-1])
+    return jax.lax.map(walk, x, batch_size=at_once or len(x))
 
 
 def _stepper(model, method, *, backward):
-    """x at t_next from x at t."""
+    """x at t_next from x, t and t_next."""
     if isinstance(model, Denoiser):
-        _require_euler(method)
-        return _undone_euler(model) if backward else _euler(model)
-    return _heun(model) if method == "heun" else _euler(model)
+        if method != "euler":
+            raise ValueError(f"a denoiser has no velocity at t = 1: its method must be 'euler'; got {method!r}")
+        return partial(_undone_euler if backward else _euler, model)
+    return partial(_heun if method == "heun" else _euler, model)
 
 
-def _euler(model):
-    return lambda x, t, t_next: x + (t_next - t) * model(t, x)
+def _euler(model, x, t, t_next):
+    return x + (t_next - t) * model(t, x)
 
 
-def _heun(model):
-    def step(x, t, t_next):
-        h = t_next - t
-        slope = model(t, x)
-        return x + h / 2 * (slope + model(t_next, x + h * slope))
-
-    return step
+def _heun(model, x, t, t_next):
+    h, slope = t_next - t, model(t, x)
+    return x + h / 2 * (slope + model(t_next, x + h * slope))
 
 
-def _undone_euler(model):
-    def step(x, t, t_next):
-        return jax.lax.fori_loop(0, SOLVER_ITERATIONS, lambda _, y: x - (t - t_next) * model(t_next, y), x)
-
-    return step
+def _undone_euler(model, x, t, t_next):
+    return jax.lax.fori_loop(0, SOLVER_ITERATIONS, lambda _, y: x - (t - t_next) * model(t_next, y), x)
 
 
-def _adaptive(model, start, end):
-    if isinstance(model, Denoiser):
-        _require_euler("adaptive")
-
-    def walk(x):
-        tolerance = TOLERANCE[x.dtype]
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, x, _: model(t, x)),
-            diffrax.Tsit5(),
-            start,
-            end,
-            None,
-            x,
-            stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
-            throw=False,
-        )
-        return jnp.where(solution.result == diffrax.RESULTS.successful, solution.ys[-1], jnp.nan)
-
-    return walk
-
-
-def _require_euler(method):
-    if method != "euler":
-        raise ValueError(f"a denoiser has no velocity at t = 1: its method must be 'euler'; got {method!r}")
+def _adaptive(model, start, end, x):
+    tolerance = TOLERANCE[x.dtype]
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, x, _: model(t, x)),
+        diffrax.Tsit5(),
+        start,
+        end,
+        None,
+        x,
+        stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
+        throw=False,
+    )
+    return jnp.where(solution.result == diffrax.RESULTS.successful, solution.ys[-1], jnp.nan)

@@ -71,16 +71,14 @@ class UNet(eqx.Module):
     up: Block
     exit: Conv
 
-    def __init__(
-        self,
-        dimension: int,
-        *,
-        shape: tuple[int, ...],
-        channels: int = 32,
-        key: PRNGKeyArray,
-    ):
-        """dimension: d = h w c. shape: (h, w) or (h, w, c), sides multiples of 4. channels: at half size, twice as many
-        at a quarter; a multiple of 8. Raises ValueError outside these ranges.
+    def __init__(self, dimension: int, *, shape: tuple[int, ...], channels: int = 32, key: PRNGKeyArray):
+        """Untrained, as `Conv` and `equinox.nn.Linear` begin.
+
+        Args:
+            dimension: d = h w c.
+            shape: (h, w) or (h, w, c), sides multiples of 4.
+            channels: at half size, twice as many at a quarter; a multiple of 8.
+            key: draws the weights.
         """
         shape = (*shape, 1) if len(shape) == 2 else tuple(shape)
         if len(shape) != 3 or dimension != math.prod(shape) or shape[0] % 4 or shape[1] % 4:
@@ -93,10 +91,8 @@ class UNet(eqx.Module):
         self.embedding = eqx.nn.Linear(2 * FREQUENCIES, features, dtype=jnp.float32, key=next(keys))
         self.entry = Conv(4 * shape[2], channels, key=next(keys))
         self.down = Block(channels, channels, features, key=next(keys))
-        self.middle = (
-            Block(channels, wide, features, key=next(keys)),
-            Block(wide, wide, features, key=next(keys)),
-        )
+        narrow = Block(channels, wide, features, key=next(keys))
+        self.middle = narrow, Block(wide, wide, features, key=next(keys))
         self.up = Block(wide + channels, channels, features, key=next(keys))
         self.exit = Conv(channels, 4 * shape[2], key=next(keys))
 

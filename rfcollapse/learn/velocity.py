@@ -21,7 +21,13 @@ class Linear(eqx.Module):
     matrices: Float[Array, "knots d d"]
 
     def __init__(self, dimension: int, *, knots: int = 17, key: PRNGKeyArray):
-        """A(t_k) of N(0, 0.01) entries. dimension: d ≥ 1. knots: K ≥ 2. Raises ValueError outside these ranges."""
+        """A(t_k) of N(0, 0.01) entries.
+
+        Args:
+            dimension: d ≥ 1.
+            knots: K ≥ 2.
+            key: draws the entries.
+        """
         dimension, knots = check.integer("dimension", dimension, 1), check.integer("knots", knots, 2)
         self.matrices = 0.1 * jax.random.normal(key, (knots, dimension, dimension), dtype=jnp.float32)
 
@@ -41,9 +47,14 @@ class MLP(eqx.Module):
     frequencies: int = eqx.field(static=True)
 
     def __init__(self, dimension: int, *, width: int = 64, depth: int = 3, frequencies: int = 4, key: PRNGKeyArray):
-        """Weights and biases uniform in ±1/√fan-in. dimension: d ≥ 1. width ≥ 1. depth: hidden layers ≥ 1.
+        """Weights and biases uniform in ±1/√fan-in.
 
-        frequencies: K ≥ 1; without Fourier features an MLP follows A(t) badly. Raises ValueError outside these ranges.
+        Args:
+            dimension: d ≥ 1.
+            width: of the hidden layers, ≥ 1.
+            depth: hidden layers, ≥ 1.
+            frequencies: K ≥ 1; without Fourier features an MLP follows A(t) badly.
+            key: draws the weights.
         """
         dimension, width = check.integer("dimension", dimension, 1), check.integer("width", width, 1)
         depth, self.frequencies = check.integer("depth", depth, 1), check.integer("frequencies", frequencies, 1)

@@ -36,10 +36,12 @@ class Quality(NamedTuple):
     """Fréchet distance to the held-out images in the first 32 principal components of the real ones."""
     frechet_features: Float[Array, ""]
     """The same in features; NaN where there are none."""
-    precision: Float[Array, ""]
-    recall: Float[Array, ""]
-    coverage: Float[Array, ""]
+    precision: float
     """See `rfcollapse.measure.coverage`; in the same principal components."""
+    recall: float
+    """Likewise."""
+    coverage: float
+    """Likewise."""
     variance_ratio: Float[Array, " k"]
     """Variance along each real principal direction, over that of the training images: 1 is alive, 0 dead."""
 
@@ -47,9 +49,19 @@ class Quality(NamedTuple):
 def reference(
     train: Real[ArrayLike, "n d"], held: Real[ArrayLike, "m d"], features: Callable | None = None
 ) -> Reference:
-    """train: the real images that models are trained on, which give the axes. held: others. features: see `Reference`.
+    """The axes along which images are measured; directions below 10⁻⁹ of the largest variance are left out.
 
-    Directions below 10⁻⁹ of the largest variance are left out. Raises ValueError for tables of other shapes.
+    Args:
+        train: the real images that models are trained on, which give the axes.
+        held: others.
+        features: see `Reference`.
+
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.measure import images
+        >>> train = np.random.default_rng(0).normal(size=(500, 3)) * [2.0, 1.0, 0.0]
+        >>> images.variance_ratio(images.reference(train, train), 0.5 * train).round(6).tolist()
+        [0.25, 0.25]
     """
     train, held = np.asarray(check.samples("train", train, 2)), check.samples("held", held, 2)
     if held.shape[1] != train.shape[1]:
@@ -62,8 +74,21 @@ def reference(
 def quality(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Quality:
     """Distances, balls and variances of generated images, against the real ones.
 
-    samples: n ≥ 6 rows. The distances are biased upwards at finite n and m, the balls depend on them too: compare with
-    the `quality` of as many training images. Raises ValueError for other shapes or what is not finite.
+    The distances are biased upwards at finite n and m, the balls depend on them too: compare with the `quality` of as
+    many training images.
+
+    Args:
+        reference: from `reference`.
+        samples: n ≥ 6 rows.
+
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.measure import images
+        >>> rng = np.random.default_rng(0)
+        >>> real, held, half = rng.normal(size=(3, 200, 2)) * [[[1.0]], [[1.0]], [[0.5]]]
+        >>> quality = images.quality(images.reference(real, held), half)
+        >>> print(f"{quality.frechet_pca:.2f} {quality.precision:.2f} {quality.recall:.2f}")
+        0.58 1.00 0.81
     """
     samples = check.samples("samples", samples, 6)
     axes = reference.directions[:, :COMPONENTS]
@@ -77,5 +102,17 @@ def quality(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Quality:
 
 
 def variance_ratio(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Float[Array, " k"]:
-    """vᵢᵀ cov(samples) vᵢ / λᵢ for every real principal direction vᵢ. samples: n ≥ 2 rows, else ValueError."""
+    """vᵢᵀ cov(samples) vᵢ / λᵢ for every real principal direction vᵢ.
+
+    Args:
+        reference: from `reference`.
+        samples: n ≥ 2 rows.
+
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.measure import images
+        >>> train = np.random.default_rng(0).normal(size=(500, 2))
+        >>> images.variance_ratio(images.reference(train, train), 0.1 * train).round(6).tolist()
+        [0.01, 0.01]
+    """
     return jnp.var(check.samples("samples", samples, 2) @ reference.directions, axis=0) / reference.variances

@@ -1,7 +1,7 @@
 """A run kept on disk: config.json says what it is, metrics.jsonl what came of it, round-NNN.eqx where to go on from.
 
-A checkpoint holds the round's line of metrics, then the round itself (equinox's serialisation, never a pickle). It
-appears whole or not at all, and before its line; metrics.jsonl is written again from the checkpoints on resuming.
+A checkpoint holds the round's line of metrics, then its models (equinox's serialisation, never a pickle). It appears
+whole or not at all, and before its line; metrics.jsonl is written again from the checkpoints on resuming.
 """
 
 import contextlib
@@ -14,28 +14,28 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from ..learn.reflow import Round
-
 CONFIG, METRICS = "config.json", "metrics.jsonl"
+FORMAT = 2  # of checkpoints; they held whole rounds before
 
 
 class Log(NamedTuple):
-    """What a run has recorded so far.
-
-    Attributes:
-        config: settings, data, versions and device.
-        metrics: by name, (seeds, rounds, …); "round" and "seconds" are (rounds,). NaN where there was no finite number.
-    """
+    """What a run has recorded so far."""
 
     config: dict
+    """Settings, data, law, versions and device."""
     metrics: dict[str, Float[np.ndarray, "..."]]
+    """By name, (seeds, rounds, …); "round" and "seconds" are (rounds,). NaN where there was no finite number."""
 
 
 def read(folder: str | Path) -> Log:
     """The record of a run, which may still be going on: a line of metrics that is not yet whole is left out.
 
-    folder: of `rfcollapse.runs.run.run`. Raises FileNotFoundError where there is no run, and ValueError for a file
-    that is not what a run writes.
+    Args:
+        folder: of `rfcollapse.runs.run.run`.
+
+    Raises:
+        FileNotFoundError: there is no run.
+        ValueError: a file is not what a run writes.
     """
     rows = lines(folder)
     columns = {name: [np.array(row[name], dtype=np.float64) for row in rows] for name in (rows or [{}])[0]}
@@ -44,7 +44,7 @@ def read(folder: str | Path) -> Log:
 
 
 def lines(folder: str | Path) -> list[dict]:
-    """The whole lines of metrics.jsonl. Arguments and errors: see `read`."""
+    """The whole lines of metrics.jsonl, see `read`."""
     path = Path(folder) / METRICS
     try:
         return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
@@ -52,42 +52,47 @@ def lines(folder: str | Path) -> list[dict]:
         raise ValueError(f"{path} is damaged ({error}): resuming the run writes it again") from None
 
 
-def start(folder: Path, config: dict, like: Round, *, resume: bool) -> list[Round | None]:
-    """The rounds that the folder holds, None for all between the first and the last; afterwards metrics.jsonl agrees.
+def start(folder: Path, config: dict, like: eqx.Module, *, resume: bool) -> tuple[list[eqx.Module | None], list[dict]]:
+    """The models of each round that the folder holds, and its line; afterwards metrics.jsonl agrees.
 
-    like: a round with the structure, shapes and dtypes of this run's. Raises ValueError for a folder with something in
-    it unless `resume`, for another config (but for the number of rounds), and for a file that is no whole checkpoint.
+    None stands for all models between the first and the last: memory must not grow with the rounds.
+
+    Args:
+        folder: of the run.
+        config: must be the one that the folder has, but for the number of rounds.
+        like: models with the structure, shapes and dtypes of this run's.
+        resume: else the folder must be empty.
+
+    Raises:
+        ValueError: something else is in the folder, or a file is no whole checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if all(path.suffix == ".tmp" for path in folder.iterdir()):
-        return []
+        return [], []
     if not resume:
         raise ValueError(f"{folder} is not empty: --resume goes on with the run in it, --out names another folder")
     if not (folder / CONFIG).exists():
         raise ValueError(f"{folder} holds no run to resume ({CONFIG} is missing): name another folder with --out")
     _require_same(folder, json.loads((folder / CONFIG).read_text()), config)
-    rounds, rows = [], []
-    while (path := _checkpoint(folder, len(rounds))).exists():
-        row, one = _load(path, like, len(rounds))
-        if len(rounds) > 1:
-            rounds[-1] = None  # only the first and the last are needed, and memory must not grow with the rounds
-        rounds.append(one)
+    models, rows = [], []
+    while (path := _checkpoint(folder, len(rows))).exists():
+        row, latest = _load(path, like, len(rows))
+        models = [*models[:1], *[None] * (len(models) - 1), latest]
         rows.append(row)
-    if len(rounds) > config["settings"]["rounds"] + 1:
-        raise ValueError(
-            f"{folder} holds rounds 0 to {len(rounds) - 1} already; rounds must be {len(rounds) - 1} or more"
-        )
+    last = len(rows) - 1
+    if last > config["settings"]["rounds"]:
+        raise ValueError(f"{folder} holds rounds 0 to {last} already; rounds must be {last} or more")
     _replace(folder / CONFIG, _encoded(config))
     _replace(folder / METRICS, b"".join(map(_encoded, rows)))
-    return rounds
+    return models, rows
 
 
-def save(folder: Path, config: dict, one: Round, row: dict):
+def save(folder: Path, config: dict, models: eqx.Module, row: dict):
     """Writes the checkpoint of a round, and when that is on the disk its line of metrics."""
-    if one.index == 0:
+    if row["round"] == 0:
         _replace(folder / CONFIG, _encoded(config))
     line = _encoded(row)
-    _replace(_checkpoint(folder, one.index), line, one)
+    _replace(_checkpoint(folder, row["round"]), line, models)
     with (folder / METRICS).open("ab") as file:
         file.write(line)
         _flush(file)
@@ -97,29 +102,35 @@ def _load(path, like, index):
     try:
         with path.open("rb") as file:
             row = json.loads(file.readline())
-            one = eqx.tree_deserialise_leaves(file, like)
-            if file.read(1) or one.index != index:
+            models = eqx.tree_deserialise_leaves(file, like)
+            if file.read(1) or row["round"] != index:
                 raise ValueError("it is of another round, or longer than one")
-    except (ValueError, RuntimeError) as error:  # equinox makes a RuntimeError of whatever befalls it
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:  # of equinox whatever befalls it is the last
         reason = str(error).splitlines()[0]
         remedy = f"delete it, and --resume goes on from round {index}"
         raise ValueError(f"{path} is not a whole checkpoint of this run ({reason}): {remedy}") from None
-    return row, one
+    return row, models
 
 
 def _require_same(folder, old, new):
-    """ValueError that names what differs, the number of rounds left aside."""
+    """ValueError that names what differs; the number of rounds may, and the words for the law."""
+    if old.get("format") != new["format"]:
+        raise ValueError(f"{folder} is of another version, whose checkpoints are not read: name another with --out")
     old, new = _flat(old), _flat(new)
-    changed = [name for name in old | new if old.get(name) != new.get(name) and name != "settings.rounds"]
+    for free in ("settings.rounds", "law"):
+        old[free] = new[free]
+    changed = [name for name in old | new if old.get(name) != new.get(name)]
     if changed:
         listed = "; ".join(f"{name} was {old.get(name)}, now {new.get(name)}" for name in changed)
-        raise ValueError(
-            f"{folder} holds another run: {listed}. Resume it as it was, or name another folder with --out"
-        )
+        raise ValueError(f"{folder} holds another run: {listed}. Resume it as it was, or name another with --out")
 
 
-def _flat(config):
-    return {f"{part}.{name}": value for part, entries in config.items() for name, value in entries.items()}
+def _flat(value, name=""):
+    """Every entry of nested dictionaries, by the names that lead to it."""
+    if not isinstance(value, dict):
+        return {name: value}
+    below = (_flat(entry, f"{name}.{key}" if name else key) for key, entry in value.items())
+    return {path: entry for part in below for path, entry in part.items()}
 
 
 def _checkpoint(folder, index):

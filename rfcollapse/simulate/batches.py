@@ -9,7 +9,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
 
-class Run(NamedTuple):
+class DaeRuns(NamedTuple):
     """What `simulate.dae.run` returns."""
 
     eigenvalues: Float[Array, "seeds rounds_plus_1 dim"]
@@ -42,7 +42,10 @@ def over_seeds(several_seeds: Callable, keys: jax.Array, batch: int, *, lapack: 
     """several_seeds(keys), at most `batch` seeds at a time, the seeds shared out among all devices.
 
     Each seed has its own key, so the numbers do not depend on batches or devices. Call it under `jax.jit`.
-    lapack: several_seeds calls LAPACK, which can lock up when two CPU devices call it at once: they then do not share.
+
+    Args:
+        lapack: several_seeds calls LAPACK, which can lock up when two CPU devices call it at once: they then do not
+            share.
     """
     devices = jax.devices()
     alone = lapack and devices[0].platform == "cpu"

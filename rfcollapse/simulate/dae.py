@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Key, Real
 
 from .. import check
-from ..theory.dae.recursion import SCHEDULES, SOURCES
+from ..schemes import SCHEDULES, SOURCES
 from . import direct, reduced
-from .batches import Process, Run
+from .batches import DaeRuns, Process
 
 METHODS = ("reduced", "direct")
 
@@ -34,7 +34,7 @@ def run(
     rank: int | None = None,
     method: str = "reduced",
     keep: int = 0,
-) -> Run:
+) -> DaeRuns:
     """X_{j+1} = W_j (X_j + s E_j), W_j = S_j (S_j + σ²)^(-1) truncated to rank k, from n real samples X_0 on.
 
     With a fraction α of real data the map is fitted to S = (1−α) S_j + α S_0. From the "pool", everything in it is
@@ -62,9 +62,13 @@ def run(
         keep: how many samples of every round to return; each is followed from round to round, except under
             "accumulate" from the pool, where every round draws anew. Needs method="direct".
 
-    Raises:
-        ValueError: an argument outside its range, `samples` missing or at odds with the number of rows of `data`, or
-            `keep` without samples to keep.
+    Example:
+        >>> import jax
+        >>> import numpy as np
+        >>> from rfcollapse.simulate import dae
+        >>> run = dae.run(jax.random.key(0), np.diag([4.0, 1.0]), samples=100, noise_std=1.0, rounds=5, seeds=3)
+        >>> run.eigenvalues.shape, run.gains.shape
+        ((3, 6, 2), (3, 6))
     """
     noise_std = check.positive("noise_std", noise_std)
     resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)

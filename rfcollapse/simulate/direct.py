@@ -5,16 +5,19 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from .batches import Process, Run, over_seeds
+from ..schemes import mixed
+from .batches import DaeRuns, Process, over_seeds
 
 BATCH_BYTES = 256 * 2**20  # samples of all seeds that are alive at once
 
 
 @functools.partial(jax.jit, static_argnames="process")
-def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> Run:
-    """`simulate.dae.run` on samples; arguments as there, checked there.
+def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> DaeRuns:
+    """`simulate.dae.run` on samples; the other arguments as there, checked there.
 
-    keys: one per seed. fractions: α of rounds 0 … J.
+    Args:
+        keys: one per seed.
+        fractions: α of rounds 0 … J.
     """
     dimension = len(covariance) if data is None else data.shape[1]
     samples = process.samples
@@ -31,7 +34,7 @@ def simulate(keys, covariance, data, noise_std, resample_std, fractions, process
         moments, gains, kept = rounds(keys, real, noise_std, resample_std, fractions, process)
         along = jnp.einsum("id,jie,ed->jd", basis, moments, basis)
         # No array of size 0 may leave the map over seeds.
-        return Run(jnp.linalg.eigvalsh(moments)[:, ::-1], along[:, ::-1], gains, kept if process.keep else None)
+        return DaeRuns(jnp.linalg.eigvalsh(moments)[:, ::-1], along[:, ::-1], gains, kept if process.keep else None)
 
     slots = len(fractions) + 1 if process.kind in ("cohorts", "accumulate") else 1
     return over_seeds(jax.vmap(one_seed), keys, max(1, BATCH_BYTES // (8 * slots * samples * dimension)), lapack=True)
@@ -52,7 +55,7 @@ def _own(keys, real, noise_std, resample_std, fractions, process):
     def one_round(latest, inputs):
         key, fraction = inputs
         moment = latest.T @ latest / process.samples
-        fitted, gain = _fit((1 - fraction) * moment + fraction * real_moment, noise_std, process.rank)
+        fitted, gain = _fit(mixed(moment, real_moment, fraction), noise_std, process.rank)
         noise = jax.random.normal(key, real.shape, jnp.float64)
         return (latest + resample_std * noise) @ fitted, (moment, gain, latest[: process.keep])
 
@@ -82,11 +85,12 @@ def _accumulate(keys, real, noise_std, resample_std, fractions, process):
     """All rounds kept in equal weights; new rows are drawn from them, or made from the latest round."""
     samples, dimension = real.shape
     slots = len(fractions)
+    real_moment = real.T @ real / samples
 
     def one_round(carry, inputs):
         history, moment = carry
         key, fraction, j = inputs
-        pool = (1 - fraction) * moment + fraction * (real.T @ real) / samples
+        pool = mixed(moment, real_moment, fraction)
         fitted, gain = _fit(pool, noise_std, process.rank)
         pick, mix, noisy = jax.random.split(key, 3)
         if process.resample_from == "pool":
@@ -102,5 +106,5 @@ def _accumulate(keys, real, noise_std, resample_std, fractions, process):
         # The last round's product has no slot; dropping it is what "drop" says.
         return (history.at[j + 1].set(generated, mode="drop"), longer), (moment, gain, seen)
 
-    start = jnp.zeros((slots, *real.shape)).at[0].set(real), real.T @ real / samples
+    start = jnp.zeros((slots, *real.shape)).at[0].set(real), real_moment
     return jax.lax.scan(one_round, start, (keys, fractions, jnp.arange(slots)))[1]

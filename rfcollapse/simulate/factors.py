@@ -31,7 +31,7 @@ def chi(keys, freedoms):
     slope = 1 / (3 * jnp.sqrt(scale))
 
     def draw(state):
-        attempt, found, chis = state
+        attempt, done, chis = state
         uniform_keys, normal_keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, attempt)))(keys).T
         uniform = jax.vmap(lambda key: jax.random.uniform(key, (count + 1,), jnp.float64))(uniform_keys).T
         x = normal(normal_keys, count)
@@ -39,7 +39,7 @@ def chi(keys, freedoms):
         cube = jnp.where(base > 0, base, 1.0) ** 3
         accepted = (base > 0) & (jnp.log(uniform[1:]) < x * x / 2 + scale * (1 - cube + jnp.log(cube)))
         drawn = jnp.sqrt(2 * scale * cube) * jnp.where(single, uniform[:1], 1.0)
-        return attempt + 1, found | accepted, jnp.where(found, chis, drawn)
+        return attempt + 1, done | accepted, jnp.where(done, chis, drawn)
 
     start = 0, jnp.zeros((count, len(keys)), bool), jnp.zeros((count, len(keys)))
     return jax.lax.while_loop(lambda state: ~jnp.all(state[1]), draw, start)[2]

@@ -49,8 +49,15 @@ def by_gradient(
             only the data random: tr[(W−1) S (W−1)ᵀ] + σ² tr[W Wᵀ].
         record_every: steps between two records of the map.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> import jax
+        >>> import optax
+        >>> from rfcollapse.simulate import fit
+        >>> data = jax.random.normal(jax.random.key(0), (500, 2), "float64")
+        >>> adam = optax.adam(0.05)
+        >>> fitted = fit.by_gradient(jax.random.key(1), data, 1.0, optimizer=adam, steps=200, explicit_noise=False)
+        >>> fitted.map.round(1).tolist()
+        [[0.5, -0.0], [-0.0, 0.5]]
     """
     data, noise_std = check.samples("data", data), check.nonnegative("noise_std", noise_std)
     dimension = data.shape[1]
@@ -114,8 +121,12 @@ def by_least_squares(
         noise_std: σ ≥ 0.
         copies: ≥ 1; n × copies must be at least d.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> import jax
+        >>> from rfcollapse.simulate import fit
+        >>> data = jax.random.normal(jax.random.key(0), (500, 2), "float64")
+        >>> fit.by_least_squares(jax.random.key(1), data, 1.0, copies=20).round(1).tolist()
+        [[0.5, -0.0], [-0.0, 0.5]]
     """
     data, noise_std = check.samples("data", data), check.nonnegative("noise_std", noise_std)
     copies = check.integer("copies", copies, 1)

@@ -15,7 +15,6 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
 from .. import check
-from ..theory.flow.grid import Steps, time_grid
 from .batches import over_seeds
 from .factors import bartlett, descending, diagonal, principal, product
 
@@ -23,7 +22,7 @@ PAIRINGS = ("redrawn", "fixed")
 BATCH_BYTES = 2**20  # moments of the seeds of a batch: what a processor's cache holds
 
 
-class Run(NamedTuple):
+class FlowRuns(NamedTuple):
     """What `simulate.flow.run` returns; both spectra have the largest first, and round 0 has the real data."""
 
     eigenvalues: Float[Array, "seeds rounds_plus_1 dim"]
@@ -37,11 +36,11 @@ def run(
     covariance: Real[ArrayLike, "dim dim"],
     *,
     samples: int,
-    steps: Steps,
+    steps: check.Steps,
     rounds: int,
     seeds: int = 1,
     pairing: str = "redrawn",
-) -> Run:
+) -> FlowRuns:
     """G = Π_i E[x_t' x_tᵀ] E[x_t x_tᵀ]⁻¹ over the steps t → t' (the last one leftmost), x_t = (1−t)x0 + t x1.
 
     E is the mean over the pairs of a round, whose x1 are n fresh samples G z of the flow of the round before.
@@ -56,16 +55,22 @@ def run(
         pairing: "redrawn", each x1 meets ever new noise (training without end: E x0x0ᵀ = I, E x0x1ᵀ = 0 exactly); or
             "fixed", each x1 keeps the one x0 that was drawn for it.
 
-    Raises:
-        ValueError: an argument outside its range.
-
     Source: ours.
+
+    Example:
+        >>> import jax
+        >>> import numpy as np
+        >>> from rfcollapse.simulate import flow
+        >>> run = flow.run(jax.random.key(0), np.array([[4.0]]), samples=100, steps=10, rounds=5, seeds=3)
+        >>> run.variances.shape
+        (3, 6, 1)
     """
     covariance = check.covariance("covariance", covariance)
     check.one_of("pairing", pairing, PAIRINGS)
     samples = check.integer("samples", samples, len(covariance) if pairing == "fixed" else 1)
     rounds, seeds = check.integer("rounds", rounds, 0), check.integer("seeds", seeds, 1)
-    return _simulate(jax.random.split(key, seeds), covariance, time_grid(steps).time, samples, rounds, pairing)
+    keys, time = jax.random.split(key, seeds), check.time_grid("steps", steps)
+    return _simulate(keys, covariance, time, samples, rounds, pairing)
 
 
 @partial(jax.jit, static_argnames=("samples", "rounds", "pairing"))
@@ -77,23 +82,23 @@ def _simulate(keys, covariance, time, samples, rounds, pairing):
         """A round between principal axes: those of the flow (z and x0 do not notice), then those of its samples."""
         if pairing == "redrawn":
             drawn = scales[:, None] * bartlett(keys, dimension, samples) / samples**0.5
-            found = principal(drawn)[0]
-            cross, noise_moment = jnp.zeros_like(drawn), diagonal(jnp.ones_like(found))
+            sampled = principal(drawn)[0]
+            cross, noise_moment = jnp.zeros_like(drawn), diagonal(jnp.ones_like(sampled))
         else:
             both = bartlett(keys, 2 * dimension, samples) / samples**0.5
             drawn, noise = scales[:, None] * both[:dimension], both[dimension:]
-            found, turned = principal(drawn, jnp.concatenate([drawn, noise], axis=1))
+            sampled, turned = principal(drawn, jnp.concatenate([drawn, noise], axis=1))
             data, noise = turned[:, : 2 * dimension], turned[:, 2 * dimension :]
             cross, noise_moment = product(noise, _transposed(data)), product(noise, _transposed(noise))
-        flow = euler_map(noise_moment, diagonal(found**2), cross, time)
+        flow = euler_map(noise_moment, diagonal(sampled**2), cross, time)
         scales = descending(principal(flow)[0])
-        return scales, jnp.stack([descending(found) ** 2, scales**2])
+        return scales, jnp.stack([descending(sampled) ** 2, scales**2])
 
     def several_seeds(keys):
         start = jnp.repeat(spread[:, None], len(keys), axis=1)
         inputs = jax.vmap(lambda key: jax.random.split(key, rounds + 1))(keys).T
         _, spectra = jax.lax.scan(one_round, start, inputs)
-        return Run(*jnp.transpose(spectra, (1, 3, 0, 2)))
+        return FlowRuns(*jnp.transpose(spectra, (1, 3, 0, 2)))
 
     return over_seeds(several_seeds, keys, max(1, BATCH_BYTES // (8 * (6 * dimension) ** 2)))
 

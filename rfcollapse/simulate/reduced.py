@@ -20,7 +20,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from .batches import Process, Run, over_seeds
+from .batches import DaeRuns, Process, over_seeds
 from .factors import bartlett, descending, diagonal, folded, normal, places, principal, product
 
 # Seeds that are alive at once: few enough for a core's cache, but enough to fill its vector registers.
@@ -28,10 +28,12 @@ CACHE_BYTES, FEWEST_SEEDS = 2**17, 16
 GPU_BYTES = 2**30
 
 
-def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> Run:
-    """`simulate.dae.run` on second moments, n ≥ d; arguments as there, checked there.
+def simulate(keys, covariance, data, noise_std, resample_std, fractions, process: Process) -> DaeRuns:
+    """`simulate.dae.run` on second moments, n ≥ d; the other arguments as there, checked there.
 
-    keys: one per seed. fractions: α of rounds 0 … J.
+    Args:
+        keys: one per seed.
+        fractions: α of rounds 0 … J.
     """
     sizes = jnp.float64(process.samples), process.rank
     return _simulate(keys, covariance, data, noise_std, resample_std, fractions, *sizes, process.kind)
@@ -39,7 +41,7 @@ def simulate(keys, covariance, data, noise_std, resample_std, fractions, process
 
 # The number of samples is traced, so that a sweep over it compiles once.
 @functools.partial(jax.jit, static_argnames="kind")
-def _simulate(keys, covariance, data, noise_std, resample_std, fractions, samples, rank, kind) -> Run:
+def _simulate(keys, covariance, data, noise_std, resample_std, fractions, samples, rank, kind) -> DaeRuns:
     if data is None:
         spread = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(covariance)[::-1], 0.0))
     else:
@@ -69,7 +71,7 @@ def _simulate(keys, covariance, data, noise_std, resample_std, fractions, sample
         inputs = jax.vmap(lambda key: jax.random.split(key, rounds))(rest).T, fractions, jnp.arange(rounds)
         _, (scales, along, gains) = jax.lax.scan(one_round, start, inputs)
         eigenvalues = jax.vmap(descending)(scales) ** 2
-        return Run(jnp.moveaxis(eigenvalues, 2, 0), jnp.moveaxis(along, 2, 0), jnp.max(gains, axis=1).T, None)
+        return DaeRuns(jnp.moveaxis(eigenvalues, 2, 0), jnp.moveaxis(along, 2, 0), jnp.max(gains, axis=1).T, None)
 
     slots = rounds + 1 if kind == "cohorts" else 1
     bytes_per_seed = 8 * dimension * (2 * rounds + dimension * (4 + slots))
@@ -80,7 +82,6 @@ def _simulate(keys, covariance, data, noise_std, resample_std, fractions, sample
 
 def _alone(real, fit, generate, rounds):
     """Replace, without real data: the principal axes of the training set are those of the data."""
-    del rounds
 
     def one_round(carry, inputs):
         scales, axes = carry
@@ -94,7 +95,6 @@ def _alone(real, fit, generate, rounds):
 
 def _own(real, fit, generate, rounds):
     """Replace, fitted with real data, resampled from the latest round."""
-    del rounds
 
     def one_round(carry, inputs):
         latest, real, axes = carry
@@ -140,7 +140,6 @@ def _cohorts(real, fit, generate, rounds):
 
 def _accumulate(real, fit, generate, rounds):
     """Fitted to all rounds so far, resampled from the latest."""
-    del rounds
 
     def one_round(carry, inputs):
         keys, fraction, j = inputs

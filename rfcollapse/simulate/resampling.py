@@ -8,8 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt32
 
 from .. import check
-
-SCHEDULES = ("replace", "accumulate", "subsample")
+from ..schemes import REFIT_SCHEDULES
 
 
 def run(
@@ -50,11 +49,14 @@ def run(
         unbiased: divide by N − 1 rather than N (estimated mean only).
         schedule: "replace", "accumulate" or "subsample".
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> import jax
+        >>> from rfcollapse.simulate import resampling
+        >>> resampling.run(jax.random.key(0), 2, samples=10, rounds=5, seeds=3).shape
+        (3, 6, 2)
     """
     dimension = check.integer("dimension", dimension, 1)
-    check.one_of("schedule", schedule, SCHEDULES)
+    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     smallest = 2 if unbiased and not known_mean else 1
     if schedule == "subsample":
         smallest = max(smallest, dimension if known_mean else dimension + 1)

@@ -17,8 +17,9 @@ from jaxtyping import Array, Float, Real
 from scipy import optimize, special
 
 from .. import check
-
-SCHEDULES = ("replace", "accumulate", "subsample")
+from ..check import Elementwise
+from ..schemes import REFIT_SCHEDULES
+from .chi import binet, chi_deficit, log_gamma, mean_log_chi
 
 
 def lyapunov_exponents(
@@ -38,13 +39,15 @@ def lyapunov_exponents(
         known_mean: fit about the known mean; otherwise ν = n − 1.
         unbiased: divide by n − 1 (estimated mean only) rather than n.
 
-    Raises:
-        ValueError: dimension or samples not a whole number in range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> resampling.lyapunov_exponents(3, 10).round(2).tolist()
+        [-0.05, -0.11, -0.18]
     """
     dimension = check.integer("dimension", dimension, 1)
     samples = check.integer("samples", samples, _smallest(known_mean, unbiased))
     freedom, divisor = _fit(float(samples), known_mean, unbiased)
-    return _mean_log_chi(freedom - jnp.arange(dimension, dtype=jnp.float64), divisor)
+    return mean_log_chi(freedom - jnp.arange(dimension, dtype=jnp.float64), divisor)
 
 
 def typical_drift(
@@ -62,11 +65,13 @@ def typical_drift(
         known_mean: fit about the known mean.
         unbiased: divide by n − 1 (estimated mean only).
 
-    Raises:
-        ValueError: samples not whole numbers in range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.typical_drift(10)), 4)
+        -0.1103
     """
     samples = _samples(samples, _smallest(known_mean, unbiased))
-    return _mean_log_chi(*_fit(samples, known_mean, unbiased))
+    return mean_log_chi(*_fit(samples, known_mean, unbiased))
 
 
 def mean_std_rate(
@@ -85,26 +90,32 @@ def mean_std_rate(
         known_mean: fit about the known mean.
         unbiased: divide by n − 1 (estimated mean only).
 
-    Raises:
-        ValueError: samples not whole numbers in range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.mean_std_rate(10)), 4)
+        0.0277
     """
     samples = _samples(samples, _smallest(known_mean, unbiased))
     freedom, divisor = _fit(samples, known_mean, unbiased)
     alive = freedom > 0
     freedom = jnp.where(alive, freedom, 1.0)
-    return jnp.where(alive, _chi_deficit(freedom) - 0.5 * jnp.log1p((freedom - divisor) / divisor), jnp.inf)
+    return jnp.where(alive, chi_deficit(freedom) - 0.5 * jnp.log1p((freedom - divisor) / divisor), jnp.inf)
 
 
 def mean_std_factor(
     samples: Real[ArrayLike, "*shape"], *, known_mean: bool = False, unbiased: bool = True
 ) -> Float[Array, "*shape"]:
-    """a = √(2/c) Γ((ν + 1)/2)/Γ(ν/2), the factor on E std a round; arguments and source as for `mean_std_rate`."""
+    """a = √(2/c) Γ((ν + 1)/2)/Γ(ν/2), the factor on E std a round; arguments and source as for `mean_std_rate`.
+
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.mean_std_factor(10)), 4)
+        0.9727
+    """
     return jnp.exp(-mean_std_rate(samples, known_mean=known_mean, unbiased=unbiased))
 
 
-def std_tail_bound(
-    samples: Real[ArrayLike, "*#shape"], rounds: Real[ArrayLike, "*#shape"], level: Real[ArrayLike, "*#shape"]
-) -> Float[Array, "*shape"]:
+def std_tail_bound(samples: Elementwise, rounds: Elementwise, level: Elementwise) -> Float[Array, "*shape"]:
     """Pr(std_j > ε) ≤ (std_0/ε) e^{−j/(4n−1)}, as published; above 1 it says nothing.
 
     Holds for estimated means, the unbiased fit (and so the MLE), every n ≥ 2: it is Markov's inequality with
@@ -120,8 +131,10 @@ def std_tail_bound(
         rounds: j ≥ 0.
         level: ε/std_0 > 0.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.std_tail_bound(10, 400, 0.001)), 3)
+        0.035
     """
     samples = _samples(samples, 1)
     rounds, level = check.nonnegative("rounds", rounds), check.positive("level", level)
@@ -146,8 +159,10 @@ def std_tail(
         known_mean: fit about the known mean.
         unbiased: divide by n − 1 (estimated mean only).
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.std_tail(10, 100, 0.1)), 4)
+        0.0816
     """
     samples = check.integer("samples", samples, 1 if known_mean else 2)
     rounds = check.integer("rounds", rounds, 1)
@@ -157,7 +172,7 @@ def std_tail(
     def log_moment(s):
         # ln Γ(z + s/2) − ln Γ(z), Stirling's large terms cancelled by hand (numpy's complex log1p is too coarse)
         z = freedom / 2
-        stirling = (z + s / 2 - 0.5) * special.log1p(s / freedom) - s / 2 + _binet(z + s / 2) - _binet(z)
+        stirling = (z + s / 2 - 0.5) * special.log1p(s / freedom) - s / 2 + binet(z + s / 2) - binet(z)
         return rounds * (stirling + s / 2 * np.log1p((freedom - divisor) / divisor)) - s * log_level
 
     # The saddle is where the tilted mean meets the level, kept a standard deviation off the pole at s = 0.
@@ -201,12 +216,16 @@ def mean_variance(
         known_mean: fit about the known mean.
         unbiased: divide by N − 1 (estimated mean only).
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> resampling.mean_variance(10, 3).round(3).tolist()
+        [1.0, 0.9, 0.81, 0.729]
+        >>> resampling.mean_variance(10, 3, schedule="accumulate").round(3).tolist()
+        [1.0, 0.9, 0.878, 0.868]
     """
     n = check.integer("samples", samples, _smallest(known_mean, unbiased))
     rounds = check.integer("rounds", rounds, 0)
-    check.one_of("schedule", schedule, SCHEDULES)
+    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     m = jnp.arange(1, rounds + 1, dtype=jnp.float64)
     first = 0.0 if known_mean or unbiased else -1 / n
     later = jnp.maximum(m, 2.0)
@@ -238,11 +257,13 @@ def mean_variance_limit(
         schedule: "replace", "accumulate" or "subsample".
         unbiased: divide by N − 1.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.mean_variance_limit(10)), 3)
+        0.843
     """
     n = _samples(samples, _smallest(False, unbiased))
-    check.one_of("schedule", schedule, SCHEDULES)
+    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     if schedule == "replace":
         return jnp.full_like(n, 1.0 if unbiased else 0.0)
     if schedule == "subsample" and unbiased:
@@ -253,7 +274,7 @@ def mean_variance_limit(
     numerator = jnp.ones_like(n) if unbiased else 3 - 1 / n
     root = jnp.sqrt(1 + 4 * n * numerator)
     plus, minus = (1 + root) / (2 * n), (1 - root) / (2 * n)
-    log_limit = _gammaln(2 - 1 / n) - _gammaln(2 - plus) - _gammaln(2 - minus)
+    log_limit = log_gamma(2 - 1 / n) - log_gamma(2 - plus) - log_gamma(2 - minus)
     return jnp.exp(log_limit) * (1.0 if unbiased else 1 - 1 / n)
 
 
@@ -272,11 +293,13 @@ def estimator_variance(rounds: int, *, schedule: str = "replace") -> Float[Array
         rounds: J ≥ 0.
         schedule: "replace", "accumulate" or "subsample".
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> resampling.estimator_variance(3, schedule="accumulate").round(3).tolist()
+        [0.0, 1.0, 1.25, 1.361]
     """
     rounds = check.integer("rounds", rounds, 0)
-    check.one_of("schedule", schedule, SCHEDULES)
+    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     m = jnp.arange(1, rounds + 1, dtype=jnp.float64)
     if schedule == "replace":
         variance = m
@@ -297,16 +320,16 @@ def optimal_real_weight(real_per_synthetic: Real[ArrayLike, "*shape"]) -> Float[
     Args:
         real_per_synthetic: k = real samples over synthetic samples a round, ≥ 0.
 
-    Raises:
-        ValueError: k negative or not finite.
+    Example:
+        >>> from rfcollapse.theory import resampling
+        >>> round(float(resampling.optimal_real_weight(1.0)), 3)
+        0.618
     """
     root = jnp.sqrt(check.nonnegative("real_per_synthetic", real_per_synthetic))
     return 2 * root / (jnp.hypot(root, 2.0) + root)
 
 
-def weighted_variance(
-    weight: Real[ArrayLike, "*#shape"], real_per_synthetic: Real[ArrayLike, "*#shape"]
-) -> Float[Array, "*shape"]:
+def weighted_variance(weight: Elementwise, real_per_synthetic: Elementwise) -> Float[Array, "*shape"]:
     """[w² + k(1 − w)²]/(w(2 − w)): stationary variance, over σ²/n_real, of a mean fitted to real and synthetic data.
 
     Each round, w on the mean of n_real *fresh* real samples, 1 − w on that of n_real/k samples of the last fit, with
@@ -318,12 +341,14 @@ def weighted_variance(
         weight: w in [0, 1].
         real_per_synthetic: k ≥ 0.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import resampling
+        >>> resampling.weighted_variance(np.array([0.5, 0.618, 1.0]), 1.0).round(3).tolist()
+        [0.667, 0.618, 1.0]
     """
     w, k = check.fraction("weight", weight), check.nonnegative("real_per_synthetic", real_per_synthetic)
-    check.broadcastable(weight=w, real_per_synthetic=k)
-    w, k = jnp.broadcast_arrays(w, k)
+    w, k = check.broadcast(weight=w, real_per_synthetic=k)
     used = jnp.where(w > 0, w, 1.0)
     return jnp.where(w > 0, (used**2 + k * (1 - used) ** 2) / (used * (2 - used)), jnp.inf)
 
@@ -344,38 +369,3 @@ def _fit(samples, known_mean, unbiased):
     if known_mean:
         return samples, samples
     return samples - 1, samples - 1 if unbiased else samples
-
-
-def _mean_log_chi(freedom, divisor):
-    """½ E ln(χ²_ν/c) = ½[ψ(ν/2) − ln(ν/2)] + ½ ln(ν/c); −∞ for ν ≤ 0."""
-    alive = freedom > 0
-    freedom = jnp.where(alive, freedom, 1.0)
-    half = freedom / 2
-    # ψ(x) − ln x cancels for large x; its asymptotic series is good to 1e-13 from x = 20.
-    x = jnp.maximum(half, 20.0)
-    y = 1 / x**2
-    series = -1 / (2 * x) - y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y / 240)))
-    difference = jnp.where(half < 20, jax.scipy.special.digamma(half) - jnp.log(half), series)
-    return jnp.where(alive, 0.5 * (difference + jnp.log1p((freedom - divisor) / divisor)), -jnp.inf)
-
-
-def _chi_deficit(freedom):
-    """−ln(E√χ²_ν/√ν) = 1/(4ν) − 1/(24ν³) + 1/(20ν⁵) − …, a series where the Γ functions cancel."""
-    x = jnp.maximum(freedom, 20.0)
-    y = 1 / x**2
-    series = (1 / 4 - y * (1 / 24 - y * (1 / 20 - y * (17 / 112 - y * (31 / 36 - y * 691 / 88))))) / x
-    half = jnp.minimum(freedom, 20.0) / 2
-    return jnp.where(freedom < 20, _gammaln(half) - _gammaln(half + 0.5) + 0.5 * jnp.log(half), series)
-
-
-def _binet(z):
-    """ln Γ(z) − (z − ½) ln z + z − ½ ln 2π, for complex z with positive real part."""
-    far = np.where(np.abs(z) < 20, 20.0, z)
-    y = 1 / far**2
-    series = (1 / 12 - y * (1 / 360 - y * (1 / 1260 - y * (1 / 1680 - y / 1188)))) / far
-    near = np.where(np.abs(z) < 20, z, 20.0)
-    direct = special.loggamma(near) - (near - 0.5) * np.log(near) + near - 0.5 * np.log(2 * np.pi)
-    return np.where(np.abs(z) < 20, direct, series)
-
-
-_gammaln = jax.scipy.special.gammaln

@@ -38,7 +38,7 @@ def test_standard_errors_of_heavy_tailed_rows():
 
 @pytest.mark.slow
 def test_interval_for_the_fraction_covers_the_truth():
-    scales, mechanism = np.array([30.0, 9.0]), mechanisms.dae(1.0)
+    scales, mechanism = np.array([30.0, 9.0]), mechanisms.Dae(1.0)
     truth = float(mechanisms.required_fraction(mechanism, scales, 0.8))
     found = [
         budget.needed_fraction(samples.spectrum(samples.open_samples(rows(seed, 500, scales))), mechanism, 0.8)
@@ -92,7 +92,7 @@ def test_cheapest_fraction_against_its_closed_form():
     for value, price in ((100.0, 0.5), (20.0, 1.0), (1.0, 50.0)):
         found = budget.cheapest_fraction(
             np.array([3.0, 1.0]),
-            mechanisms.rate(0.05),
+            mechanisms.Rate(0.05),
             value=value,
             cost_per_sample=price,
             samples=10,
@@ -130,7 +130,7 @@ def test_bad_files_are_one_line(tmp_path, capsys, name, content, words):
         (["--rate", "0.1", "--steps", "5"], "several mechanisms"),
         (["--mechanism", "dae"], "needs --noise-std"),
         (["--rate", "0.1", "--retain", "2"], "retention must lie"),
-        (["--rate", "0.1", "--real-fraction", "-1"], "--real-fraction must lie"),
+        (["--rate", "0.1", "--real-fraction", "-1"], "real_fraction must lie"),
         (["--rate", "0.1", "--value", "1"], "go together"),
         (["--rate", "-3"], "rate must be greater"),
     ],
@@ -146,3 +146,19 @@ def test_too_many_columns_are_refused_early(tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.zeros((3, 10_001), np.float32))
     assert main(["budget", str(tmp_path / "x.npy"), "--rate", "0.1"]) == 1
     assert "10001 columns" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["gaussian:9,4", "two_moons", "mnist"])
+def test_every_kind_of_data_is_taken(tmp_path, capsys, name):
+    if name == "mnist":
+        pixels = np.random.default_rng(0).integers(0, 256, (50, 2, 2), dtype=np.uint8)
+        header = np.array([2051, *pixels.shape], ">u4").tobytes()
+        (tmp_path / "train-images-idx3-ubyte").write_bytes(header + pixels.tobytes())
+        name = f"mnist:{tmp_path}"
+    assert main(["budget", name, "--rate", "0.05", "--rounds", "2", "--json"]) == 0
+    variances = json.loads(capsys.readouterr().out)["directions"]["variance"]
+    if name.startswith("gaussian"):
+        np.testing.assert_allclose(variances, [9, 4], rtol=5 * (2 / 8192) ** 0.5)
+    assert main(["monitor", name, "--reference", name]) == 0
+    assert main(["budget", "no such data", "--rate", "0.05"]) == 1
+    assert "data must be digits" in capsys.readouterr().err

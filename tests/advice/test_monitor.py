@@ -8,8 +8,8 @@ import pytest
 
 from rfcollapse.__main__ import main
 from rfcollapse.advice import mechanisms, monitor, samples
+from rfcollapse.advice import state as states
 from rfcollapse.measure.coverage import coverage
-from rfcollapse.theory import resampling
 
 SCALES = np.array([9.0, 4.0, 1.0])
 LOOK = monitor.FALSE_ALARM / monitor.HORIZON / 3
@@ -19,80 +19,7 @@ def gaussian(generator, n, variances):
     return samples.open_samples(generator.standard_normal((n, len(variances))) * np.sqrt(variances) + 3)
 
 
-def series(generator, rounds, runs, kind, scatter, error, rate=0.0):
-    """Logs of variances: drift, scatter of three kinds, sampling error."""
-    shock = scatter * generator.standard_normal((rounds, runs))
-    if kind == "handed on":
-        shock = np.cumsum(shock, axis=0)
-    elif kind == "half forgotten":
-        for j in range(1, rounds):
-            shock[j] += 0.5 * shock[j - 1]
-    return shock - rate * np.arange(rounds)[:, None] + error * generator.standard_normal((rounds, runs))
-
-
-# ------------------------------------------------------------------------------------------------ intervals
-
-
-@pytest.mark.parametrize("kind", ["handed on", "half forgotten", "each its own"])
-@pytest.mark.parametrize("scatter", [0.0, 0.02, 0.05, 0.2])
-def test_intervals_of_the_rate_cover_it(kind, scatter):
-    logs = series(np.random.default_rng(0), 8, 3000, kind, scatter, 0.02, rate=0.05)
-    found, _ = monitor.rate_interval(logs, np.full(logs.shape, 0.02))
-    covered = np.mean((found.low <= 0.05) & (0.05 <= found.high))
-    assert covered > 0.95 - 3 * (0.95 * 0.05 / 3000) ** 0.5
-    if kind == "handed on" and scatter == 0.2:
-        assert covered < 0.97  # sampling hardly matters: Student's interval
-    assert abs(found.value.mean() - 0.05) < 4 * found.value.std() / 3000**0.5
-
-
-def test_interval_is_student_s_without_sampling_error():
-    changes = np.random.default_rng(1).standard_normal((6, 1))
-    logs = np.concatenate([np.zeros((1, 1)), np.cumsum(changes, axis=0)])
-    found, _ = monitor.rate_interval(logs, np.full(logs.shape, 1e-5))
-    error = changes.std(ddof=1) / 6**0.5
-    assert found.value[0] == pytest.approx(-changes.mean(), abs=0.01 * error)
-    assert found.high[0] - found.low[0] == pytest.approx(2 * 2.5706 * error, rel=0.02)
-
-
-def test_interval_against_brute_force():
-    """The same posterior from the levels, ln λ_j = a − rj + random walk + error, (a, r) flat, on a grid of its own."""
-    generator, error = np.random.default_rng(20), np.array([0.02, 0.05, 0.01, 0.02, 0.03, 0.02])
-    logs = np.cumsum(0.02 * generator.standard_normal(6)) - 0.1 * np.arange(6.0)
-    typical = np.sqrt((error**2).mean())
-    design = np.stack([np.ones(6), -np.arange(6.0)], axis=1)
-    rates, density = np.linspace(-1, 1, 4001), 0.0
-    longest = np.arcsinh(100 * (np.abs(np.diff(logs)).max() / typical + 1))
-    for tau in typical * np.sinh(longest * (np.arange(400) + 0.5) / 400):
-        walk = np.minimum.outer(np.arange(6), np.arange(6)) * tau**2
-        precision = np.linalg.inv(walk + np.diag(error**2))
-        information = np.linalg.inv(design.T @ precision @ design)
-        best = information @ design.T @ precision @ logs
-        rest = logs - design @ best
-        size = np.linalg.det(precision) * np.linalg.det(information)
-        normal = np.exp(-((rates - best[1]) ** 2) / (2 * information[1, 1])) / np.sqrt(information[1, 1])
-        density = (
-            density + tau / np.hypot(tau, 2 * typical) * np.sqrt(size) * np.exp(-rest @ precision @ rest / 2) * normal
-        )
-    below = np.cumsum(density) / density.sum()
-    found, doubt = monitor.rate_interval(logs[:, None], error[:, None])
-    assert found.low[0] == pytest.approx(np.interp(0.025, below, rates), abs=0.002)
-    assert found.high[0] == pytest.approx(np.interp(0.975, below, rates), abs=0.002)
-    assert doubt[0] == pytest.approx(np.interp(0, rates, below), abs=0.001)
-
-
-def test_intervals_cover_the_known_rate_of_refitting():
-    generator, n, runs = np.random.default_rng(2), 200, 2000
-    steps = np.log(generator.chisquare(n - 1, (8, runs)) / n)  # variance of n rows, handed on as the next model
-    found, _ = monitor.rate_interval(np.cumsum(steps, axis=0), np.full((8, runs), (2 / n) ** 0.5))
-    truth = -2 * float(resampling.typical_drift(n))
-    assert np.mean((found.low <= truth) & (truth <= found.high)) > 0.95
-
-
-def test_intervals_of_the_share_cover_it():
-    generator, n, reference, runs = np.random.default_rng(3), 60, 90, 4000
-    ratio = 0.8 * generator.chisquare(n, runs) / n / (generator.chisquare(reference, runs) / reference)
-    found = monitor.share_interval(ratio, n, reference)
-    assert np.mean((found.low <= 0.8) & (0.8 <= found.high)) == pytest.approx(0.95, abs=0.011)
+# --------------------------------------------------------------------------------------------------- rounds
 
 
 def test_measured_errors_are_those_of_repetition():
@@ -109,16 +36,6 @@ def test_measured_errors_are_those_of_repetition():
 
 
 # -------------------------------------------------------------------------------------- alarms and their delay
-
-
-@pytest.mark.parametrize("kind", ["handed on", "half forgotten", "each its own"])
-def test_false_alarms_of_the_trend(kind):
-    logs = series(np.random.default_rng(5), 60, 400, kind, 0.01, 0.01)
-    alarmed = np.zeros(400, dtype=bool)
-    for j in range(5, 61, 5):
-        seen = logs[max(j - monitor.TREND_WINDOW, 0) : j]
-        alarmed |= monitor.rate_interval(seen, np.full(seen.shape, 0.01))[1] < LOOK / 2
-    assert alarmed.mean() < 0.01  # of 60 rounds at 8.3e-5 each, at most .5 % by the union bound
 
 
 def test_false_alarms_of_whole_verdicts():
@@ -197,7 +114,7 @@ def test_delay_to_the_alarm(rate, latest):
 
 
 def test_advice_by_the_law_restores_what_is_wanted():
-    generator, mechanism = np.random.default_rng(10), mechanisms.flow(30)
+    generator, mechanism = np.random.default_rng(10), mechanisms.Flow(30)
     state, share = _pipeline(generator, mechanism, lambda verdict: 0.0, 5)
     assert share < 0.9
     fraction = monitor.judge(state, mechanism=mechanism).fraction
@@ -206,7 +123,7 @@ def test_advice_by_the_law_restores_what_is_wanted():
 
 
 @pytest.mark.parametrize(
-    "mechanism", [mechanisms.flow(60), mechanisms.dae(0.3), mechanisms.rate(0.03)], ids=lambda one: one.name
+    "mechanism", [mechanisms.Flow(60), mechanisms.Dae(0.3), mechanisms.Rate(0.03)], ids=lambda one: one.name
 )
 def test_advice_by_the_rule_measured_again_keeps_what_is_wanted(mechanism):
     generator = np.random.default_rng(11)
@@ -216,7 +133,7 @@ def test_advice_by_the_rule_measured_again_keeps_what_is_wanted(mechanism):
 
 def test_advice_knows_of_the_real_data_in_use():
     """At rest nothing falls, and yet the α in use is what it takes."""
-    generator, mechanism = np.random.default_rng(21), mechanisms.rate(0.05)
+    generator, mechanism = np.random.default_rng(21), mechanisms.Rate(0.05)
     state = monitor.start(gaussian(generator, 200_000, SCALES))
     kept = np.asarray(mechanisms.retained(mechanism, SCALES, 0.45))
     for _ in range(8):
@@ -287,7 +204,7 @@ def test_state_goes_on_where_it_was(tmp_path, capsys):
     assert codes[0] == 0 and codes[-1] == 2
     assert [part["rounds"][0] for part in parts] == at_once["rounds"]
     assert [path.name for path in tmp_path.glob("state*")] == ["state.json"]
-    state = monitor.load(tmp_path / "state.json")
+    state = states.load(tmp_path / "state.json")
     assert len(state.rounds) == 5 and state.reference.directions.shape == (3, 3)
 
 
@@ -328,6 +245,11 @@ def test_the_reference_s_total_is_that_of_all_its_rows():
     assert list(known.counts) == [5000] * (len(known.counts) - 1) + [10_001]
     along = (rows[1::2] - known.mean) @ known.directions
     np.testing.assert_allclose(known.variances[:-1], along[:5000].var(axis=0), rtol=1e-9)
+
+
+def test_the_last_row_may_come_alone():
+    rows = np.random.default_rng(23).standard_normal((samples.CHUNK + 1, 2))
+    assert list(monitor.start(samples.open_samples(rows)).reference.counts) == [2048, 2048, 4097]
 
 
 def test_a_shift_of_the_mean_changes_no_moment():

@@ -8,13 +8,13 @@ from rfcollapse.advice import rule as controller
 
 REAL = np.array([12.0, 8.0, 4.0])
 KINDS = {
-    "flow, 200 steps": mechanisms.flow(200),
-    "flow, 60 steps": mechanisms.flow(60),
-    "dae": mechanisms.dae(0.3),
-    "dae, noisier pass": mechanisms.dae(0.3, 0.3 * 1.8**0.5),
-    "reflow": mechanisms.reflow(0.03),
-    "refit": mechanisms.refit(200),
-    "rate": mechanisms.rate(0.05),
+    "flow, 200 steps": mechanisms.Flow(200),
+    "flow, 60 steps": mechanisms.Flow(60),
+    "dae": mechanisms.Dae(0.3),
+    "dae, noisier pass": mechanisms.Dae(0.3, 0.3 * 1.8**0.5),
+    "reflow": mechanisms.Reflow(0.03),
+    "refit": mechanisms.Refit(200),
+    "rate": mechanisms.Rate(0.05),
 }
 
 
@@ -65,7 +65,7 @@ def test_it_does_not_beat_the_constant_known_in_hindsight_in_the_long_run(family
 
 def test_it_saves_on_the_way_down():
     """A pilot of 30 rounds, slow decay: the best constant gives from the start, the rule when it is needed."""
-    mechanism = mechanisms.dae(0.15)
+    mechanism = mechanisms.Dae(0.15)
     best = float(mechanisms.required_fraction(mechanism, REAL, 0.9))
     fractions, shares = run(mechanism, rounds=30, error=0.005)
     assert fractions.mean() < 0.6 * best
@@ -73,7 +73,7 @@ def test_it_saves_on_the_way_down():
 
 
 def test_it_follows_a_jump_of_the_rate():
-    fractions, shares = run(mechanisms.rate(0.02), later=mechanisms.rate(0.06))
+    fractions, shares = run(mechanisms.Rate(0.02), later=mechanisms.Rate(0.06))
     typical = np.median(shares, axis=1)
     assert typical[100:115].min() < 0.88  # the dip cannot be avoided
     assert np.all(typical[135:] > 0.89)
@@ -82,7 +82,7 @@ def test_it_follows_a_jump_of_the_rate():
 
 def test_where_holding_more_is_cheaper_it_pays_too_much():
     """At ρ = 2 two levels are stable, and the least constant that holds .15 holds .44: the rule pays more, for less."""
-    mechanism, real = mechanisms.dae(1.0, 2**0.5), np.array([20.0])
+    mechanism, real = mechanisms.Dae(1.0, 2**0.5), np.array([20.0])
     constant = float(mechanisms.required_fraction(mechanism, real, 0.15))
     assert float(mechanisms.retained(mechanism, real, constant)[0]) > 0.43 * 20
     fractions, shares = run(mechanism, rounds=600, runs=20, real=real, retain=0.15)
@@ -91,7 +91,7 @@ def test_where_holding_more_is_cheaper_it_pays_too_much():
 
 
 def test_a_price_leads_to_the_cheapest_policy():
-    mechanism = mechanisms.rate(0.02)
+    mechanism = mechanisms.Rate(0.02)
     cheapest = budget.cheapest_fraction(REAL, mechanism, value=10.0, cost_per_sample=0.01, samples=400)
     fractions, shares = run(mechanism, price=0.01 * 400 / 10)
     assert fractions[100:].mean() == pytest.approx(cheapest.best, rel=0.05)
@@ -99,7 +99,7 @@ def test_a_price_leads_to_the_cheapest_policy():
 
 
 def test_limits_are_kept():
-    fractions, shares = run(mechanisms.rate(0.05), most=0.2, least=0.01)
+    fractions, shares = run(mechanisms.Rate(0.05), most=0.2, least=0.01)
     assert fractions.min() >= 0.01 and fractions.max() <= 0.2
     assert shares[100:].mean() == pytest.approx(0.2 / (0.2 + np.expm1(0.05)), abs=0.005)  # what .2 retains, no more
 

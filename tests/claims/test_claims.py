@@ -1,6 +1,8 @@
 """The ledger: verdicts, mutations that must come out refuted, and files that must not be lost."""
 
 import json
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -8,8 +10,8 @@ import pytest
 import scipy.stats
 
 from rfcollapse import claims
-from rfcollapse.claims import ledger
-from rfcollapse.claims.registry import CLAIMS, REGISTRY
+from rfcollapse.claims import ledger, reproduce
+from rfcollapse.claims.registry import REGISTRY, Claim, parse
 from rfcollapse.simulate import dae as simulate
 from rfcollapse.theory import dae
 
@@ -108,12 +110,28 @@ def test_mutated_fixed_points_are_refuted():
 
 
 def test_registry_is_well_formed():
-    assert len(REGISTRY) == len(CLAIMS), "two claims share an id"
-    for claim in CLAIMS:
+    for claim in REGISTRY.values():
         assert claim.kind in claims.KINDS and claim.margin >= 0
         # "inconclusive" is for a claim whose runs, on record, are known to be too few for its margin
         assert claim.expected in ("confirmed", "refuted", "observed", "inconclusive")
         assert (claim.kind == "observation") == (claim.expected == "observed")
+
+
+WHOLE = '[{}.a]\nkind = "observation"\nstatement = ""\nsource = ""\nunit = ""\n'
+
+
+@pytest.mark.parametrize(
+    "text, error, words",
+    [
+        ('[n.a]\nkind = "observation"', TypeError, "statement"),
+        (WHOLE.format("n") + "width = 1", TypeError, "width"),
+        (WHOLE.format("m") + WHOLE.format("n"), ValueError, "'a': in m and in n"),
+        ("[n.a", ValueError, "Expected"),
+    ],
+)
+def test_a_registry_that_is_none_is_refused(text, error, words):
+    with pytest.raises(error, match=words):
+        parse(text)
 
 
 def test_record_writes_only_under_the_switch(tmp_path, monkeypatch, unchecked):
@@ -129,6 +147,26 @@ def test_record_writes_only_under_the_switch(tmp_path, monkeypatch, unchecked):
         claims.record("golden", 1, 1)
     with pytest.raises(ValueError, match="asks for at least 8 runs; got 3"):
         claims.record(id, 0.618, 0.617, 0.001, n=3)
+    monkeypatch.setenv(claims.QUICK, "1")
+    assert claims.record(id, 0.618, 0.617, 0.001, n=3) == f"{id}: inconclusive (expected: confirmed)"
+
+
+def test_a_new_claim_is_one_row_of_the_registry(tmp_path, monkeypatch):
+    """It is judged, recorded, written and shown without an edit elsewhere."""
+    toy = Claim("toy", "Two and two | are four", "ours", "law", 0.1, "apples", "99_toy", runs=3)
+    monkeypatch.setitem(REGISTRY, toy.id, toy)
+    monkeypatch.setenv(claims.LEDGER, str(tmp_path))
+    assert claims.record("toy", 4.0, 4.01, 0.001, n=5) == "toy: confirmed"
+    (row,) = ledger.merge(tmp_path, "99_toy", tmp_path / "99_toy.jsonl")
+    assert row == ledger.read(tmp_path / "claims.json")[-1]
+    shared = set(Claim._fields) & set(claims.Row._fields)
+    assert shared == set(Claim._fields) - {"runs"} and all(getattr(row, name) == getattr(toy, name) for name in shared)
+    assert (row.prediction, row.measurement, row.standard_error, row.n) == (4.0, 4.01, 0.001, 5)
+    for shown in (ledger.table([row]), ledger.summary([row]), ledger.verdicts([row])):
+        assert "toy" in shown and "confirmed" in shown
+    assert not [line for line in ledger.unexpected([row]) if line.startswith("toy")]
+    assert reproduce.problems([reproduce.Outcome("99_toy", [row], None, 1.0)]) == []
+    assert reproduce.problems([reproduce.Outcome("99_toy", [], None, 1.0)]) == ["toy: not recorded by 99_toy"]
 
 
 def test_merge_replaces_one_notebook_only(tmp_path):
@@ -177,3 +215,15 @@ def test_read_refuses_what_is_no_ledger(tmp_path):
     (tmp_path / "claims.json").write_text('[{"id": 3')
     with pytest.raises(ValueError, match="is not a ledger"):
         ledger.read(tmp_path / "claims.json")
+
+
+def test_the_ledger_is_shown_without_what_draws_or_runs_notebooks():
+    script = """
+import sys
+from rfcollapse import __main__
+from rfcollapse.claims import reproduce
+assert __main__.main(["claims"]) == 0
+print([name for name in ("matplotlib", "PIL", "nbformat", "nbclient") if name in sys.modules])
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert said.stdout.splitlines()[-1] == "[]", said.stderr

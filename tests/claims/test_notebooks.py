@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from rfcollapse.claims import ledger, reproduce
 from rfcollapse.claims.registry import REGISTRY
 
+nbformat = pytest.importorskip("nbformat")
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LEDGER = {row.id: row for row in ledger.read(ROOT / "figures" / "claims.json")}
@@ -62,6 +62,10 @@ class TestNotebook:
         for name in re.findall(r'figures\.save\(.+, "([^"]+)"\)', code):
             assert (ROOT / "figures" / f"{name}.png").exists(), f"figure {name} is not committed"
 
+    def test_links_lead_somewhere(self, path):
+        for target in re.findall(r"\]\((?!http|#)([^)\s]+\.\w+)\)", "\n".join(map(text, cells(path, "markdown")))):
+            assert (path.parent / target).exists(), target
+
     def test_solutions_assert_something(self, path):
         """They are run by `reproduce` and under nbval (notebooks/conftest.py), after the last cell."""
         solutions = reproduce.solutions(nbformat.read(path, 4))
@@ -70,6 +74,7 @@ class TestNotebook:
 
 
 def test_a_false_solution_fails_under_nbval(tmp_path):
+    pytest.importorskip("nbval")
     cell = nbformat.v4.new_code_cell("x = 2", execution_count=1)
     exercises = "```python\nprint(x)\nassert x == {}\n```"
     text = nbformat.v4.new_markdown_cell(exercises.format(2) + "\n" + exercises.format(3))

@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 
-import nbformat
 import pytest
 
 from rfcollapse import __main__, claims
 from rfcollapse.claims import reproduce
 from rfcollapse.claims.registry import Claim
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
 
 GOOD = "from rfcollapse.claims import record\nprint(record('small', 1.0, {value}))"
 FIGURE = """
@@ -46,9 +48,9 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_seed_and_size_come_from_the_environment(monkeypatch):
-    monkeypatch.delenv(reproduce.QUICK, raising=False)
+    monkeypatch.delenv(claims.QUICK, raising=False)
     assert reproduce.size(100, quick=3) == 100
-    monkeypatch.setenv(reproduce.QUICK, "1")
+    monkeypatch.setenv(claims.QUICK, "1")
     assert reproduce.size(100, quick=3) == 3
     first = reproduce.key()
     monkeypatch.setenv(reproduce.SEED, "5")
@@ -76,6 +78,18 @@ def test_a_failure_does_not_stop_or_spoil_the_others(checkout, capsys, monkeypat
     assert len(executed.cells) == 3, "solutions are run, not kept"
     bad = nbformat.read(checkout / "notebooks" / "02_bad.ipynb", 4)
     assert not bad.cells[0].outputs, "a failed notebook must stay as it was"
+
+
+def test_a_kernel_that_does_not_start_fails_its_notebook_alone(checkout, capsys, monkeypatch):
+    def execute(client, **_):
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr(nbclient.NotebookClient, "execute", execute)
+    assert __main__.main(["reproduce", "--json"]) == 1
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert [line for line in problems if "did not start" in line] == [
+        f"{name} failed, its kernel died, or did not start (out of memory?)" for name in ("01_good", "02_bad")
+    ]
 
 
 @pytest.mark.slow

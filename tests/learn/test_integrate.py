@@ -84,7 +84,7 @@ def test_order(method, order, backward):
 
 def test_batches_change_nothing():
     whole = integrate.generate(exact, NOISE, steps=9)
-    np.testing.assert_allclose(integrate.generate(exact, NOISE, steps=9, batch=2), whole, rtol=1e-14)
+    np.testing.assert_allclose(integrate.generate(exact, NOISE, steps=9, at_once=2), whole, rtol=1e-14)
 
 
 def test_paths_start_at_the_noise_and_end_at_the_samples():
@@ -128,7 +128,7 @@ def reversed_pairs():
     marginals = integrate.Marginals(jnp.zeros((41, 2)), jnp.asarray(covariance))
     data = jnp.array([1.0, 2.0])[None] * jax.random.normal(jax.random.key(2), (COUNT, 2), dtype=jnp.float64)
     noises = [
-        np.asarray(integrate.reverse_sde(jax.random.key(3), exact, data, score, diffusion=DIFFUSION, batch=10_000))
+        np.asarray(integrate.reverse_sde(jax.random.key(3), exact, data, score, diffusion=DIFFUSION, at_once=10_000))
         for score in (marginals, None)
     ]
     return np.asarray(data), *noises

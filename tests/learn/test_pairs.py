@@ -1,5 +1,6 @@
 """Which pairs each scheme makes: their moments, weights and flags, with a flow whose map is known."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import equinox as eqx
@@ -11,7 +12,8 @@ from jaxtyping import Array
 
 from rfcollapse.learn import devices
 from rfcollapse.learn import pairs as pool
-from rfcollapse.learn.pairs import Sampler, Source, first_pairs, inverted, make_pairs, refreshed
+from rfcollapse.learn.pairs import PairSource, first_pairs, inverted, make_pairs, refreshed
+from rfcollapse.learn.plan import Plan
 from rfcollapse.schemes import SCHEMES
 from rfcollapse.theory import flow
 
@@ -42,19 +44,26 @@ def source():
     data = jax.random.normal(keys[0], (SEEDS, REAL, 2), dtype=jnp.float32)
     data = data * jnp.asarray(np.sqrt(REAL_VARIANCE), dtype=jnp.float32)[None, None]
     probe = jax.random.normal(keys[1], (SEEDS, 4000, 2), dtype=jnp.float32)
-    return Source(data, probe, OWN, ALPHA, "batch", DIFFUSION, Sampler(20, "heun", 2000), devices.mesh(SEEDS))
+    plan = Plan(
+        scheme="ra", rounds=1, seeds=SEEDS, real_fraction=ALPHA, pairs=OWN, diffusion=DIFFUSION, steps=20, at_once=2000
+    )
+    return PairSource(plan, data, probe, devices.mesh(SEEDS))
+
+
+def changed(source, **settings):
+    return source._replace(plan=replace(source.plan, **settings))
 
 
 @pytest.mark.parametrize(
     "name, on_host", [*((name, False) for name in SCHEMES), ("ra", True), ("oras", True), ("fresh", True)]
 )
 def test_the_moments_of_the_pairs_are_those_of_the_theory(name, on_host, source, monkeypatch):
-    scheme, models = SCHEMES[name], stretch(CURRENT)
+    scheme, models, source = SCHEMES[name], stretch(CURRENT), changed(source, scheme=name)
     if on_host:
         monkeypatch.setattr(pool, "BLOCK", 2200)
-        source = source._replace(data=np.asarray(source.data))
+        source = source._replace(real=np.asarray(source.real))
     anchor = inverted(source, stretch(FIRST)) if scheme.real == "anchored" else None
-    pairs = make_pairs(jax.random.key(1), scheme, source, models, anchor)
+    pairs = make_pairs(jax.random.key(1), source, models, anchor)
     assert pairs.noise.shape == pairs.data.shape == (SEEDS, OWN + REAL, 2)
     assert pairs.noise.dtype == pairs.data.dtype == jnp.float32
     assert isinstance(pairs.noise, np.ndarray) == isinstance(pairs.data, np.ndarray) == on_host
@@ -93,10 +102,10 @@ def test_the_moments_of_the_pairs_are_those_of_the_theory(name, on_host, source,
 
 
 def test_own_samples_are_those_of_the_noise_and_real_ones_lead_back(source):
-    pairs = make_pairs(jax.random.key(1), SCHEMES["ra"], source, stretch(CURRENT), None)
+    pairs = make_pairs(jax.random.key(1), source, stretch(CURRENT), None)
     x0, x1 = np.asarray(pairs.noise), np.asarray(pairs.data)
     np.testing.assert_allclose(x1, x0 * CURRENT, rtol=1e-3)
-    np.testing.assert_array_equal(x1[:, OWN:], np.asarray(source.data))
+    np.testing.assert_array_equal(x1[:, OWN:], np.asarray(source.real))
     again = refreshed(pairs, source, stretch(FIRST))
     np.testing.assert_array_equal(again.noise[:, :OWN], pairs.noise[:, :OWN])
     np.testing.assert_allclose(np.asarray(again.noise)[:, OWN:] * FIRST, x1[:, OWN:], rtol=1e-3)
@@ -106,13 +115,13 @@ def test_the_first_pairs_are_real_data_alone(source):
     pairs = first_pairs(source)
     assert np.all(np.asarray(pairs.weight[:, :OWN]) == 0) and np.all(np.asarray(pairs.weight[:, OWN:]) == 1)
     assert np.all(np.asarray(pairs.redrawn[:, OWN:]))
-    np.testing.assert_array_equal(pairs.data[:, OWN:], source.data)
+    np.testing.assert_array_equal(pairs.data[:, OWN:], source.real)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3, 0.9, 1.0])
 def test_offline_sets_hold_whole_pairs(source, fraction):
-    offline = source._replace(mixing="offline", real_fraction=fraction)
-    weight = np.asarray(make_pairs(jax.random.key(2), SCHEMES["fresh"], offline, stretch(CURRENT), None).weight)
+    offline = changed(source, scheme="fresh", mixing="offline", real_fraction=fraction)
+    weight = np.asarray(make_pairs(jax.random.key(2), offline, stretch(CURRENT), None).weight)
     assert np.all(weight == np.round(weight)) and np.all(weight.sum(axis=1) == OWN)
     assert np.all(weight[:, OWN:].sum(axis=1) == round(fraction * OWN))
     assert np.all(np.ptp(weight[:, OWN:], axis=1) <= 1)  # no real sample twice before every one is in

@@ -10,7 +10,8 @@ import pytest
 
 from rfcollapse.learn import reflow
 from rfcollapse.learn import train as loop
-from rfcollapse.learn.reflow import Round, run
+from rfcollapse.learn.plan import Plan
+from rfcollapse.learn.reflow import ReflowRound, each_round, run
 from rfcollapse.learn.train import Diverged, Training
 from rfcollapse.schemes import SCHEMES
 from rfcollapse.theory import flow
@@ -123,7 +124,7 @@ def test_all_schemes_share_one_compilation():
 @pytest.mark.parametrize("scheme, warm", [("anchored", False), ("oras", True)])
 def test_a_run_continued_is_the_run_uninterrupted(scheme, warm):
     settings = {"scheme": scheme, "real_fraction": 0.3, "ridge": 0.1, "warm_start": warm, **TINY}
-    seen: list[Round] = []
+    seen: list[ReflowRound] = []
     whole = run(KEY, table(), rounds=3, on_round=seen.append, **settings)
     assert [one.index for one in seen] == [0, 1, 2, 3]
     continued = run(KEY, table(), rounds=3, finished=seen[:2], **settings)
@@ -135,14 +136,13 @@ def test_a_run_continued_is_the_run_uninterrupted(scheme, warm):
     assert np.all(other.second_moment[:, 1] != whole.second_moment[:, 1])
 
 
-def test_without_history_two_rounds_are_kept():
-    settings = {"scheme": "anchored", "real_fraction": 0.3, **TINY}
-    seen = []
-    whole = run(KEY, table(), rounds=3, on_round=seen.append, **settings)
-    short = run(KEY, table(), rounds=3, history=False, **settings)
-    np.testing.assert_array_equal(short.second_moment, whole.second_moment[:, [0, 3]])
-    on = run(KEY, table(), rounds=3, finished=[seen[0], None, seen[2]], history=False, **settings)
-    np.testing.assert_array_equal(on.second_moment, short.second_moment)
+def test_the_first_models_and_the_last_are_all_that_is_needed_to_go_on():
+    plan = Plan(scheme="anchored", rounds=3, real_fraction=0.3, **TINY)
+    whole = run(KEY, table(), plan)
+    (last,) = each_round(KEY, table(), plan, [whole.models[0], None, whole.models[2]])
+    assert last.index == 3
+    np.testing.assert_array_equal(last.second_moment, whole.second_moment[:, 3])
+    np.testing.assert_array_equal(run(KEY, table(), plan, rounds=1).loss, whole.loss[:, :2])
 
 
 def test_wide_data_keep_no_moments(monkeypatch):

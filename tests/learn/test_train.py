@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -42,7 +43,7 @@ def leaves(models):
 def test_shapes_dtypes_and_seeds(net, options, dtype):
     models = models_of(KEY, net, **options)
     before = leaves(models)
-    training = Training(steps=20, batch=8, chunk=10, compute_dtype=dtype)
+    training = Training(steps=20, batch=8, chunk=10, precision=dtype)
     trained, losses = train(KEY, models, pairs_of(KEY), training=training)
     assert losses.shape == (SEEDS, 2) and np.all(np.isfinite(losses))
     assert jax.tree.structure(trained) == jax.tree.structure(models)
@@ -140,6 +141,29 @@ def test_nan_names_round_step_and_seed():
     assert (caught.value.round, caught.value.step, caught.value.seed) == (4, 0, 1)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "lion"])
+def test_weights_decay(optimizer):
+    """Where noise and data are 0 the loss has no slope: what is left of the weights is the product of 1 − ηλ, by a
+    schedule and an average of our own."""
+    nothing = jax.tree.map(jnp.zeros_like, pairs_of(KEY))._replace(weight=jnp.ones((SEEDS, COUNT)))
+    training = Training(steps=40, batch=8, chunk=20, learning_rate=0.1, optimizer=optimizer, weight_decay=0.5)
+    models = models_of(KEY)
+    trained, _ = train(KEY, models, nothing, training=training)
+    weight = average = 1.0
+    for k in range(40):
+        rate = 0.1 * (k / 2 if k < 2 else (1 + np.cos(np.pi * (k - 2) / 38)) / 2)
+        weight *= 1 - 0.5 * rate
+        average += (1 - min(0.999, (1 + k) / (10 + k))) * (weight - average)
+    assert average < 0.6
+    np.testing.assert_allclose(trained.net.matrices, average * np.asarray(models.net.matrices), rtol=1e-4)
+
+
+def test_without_decay_adamw_is_adam():
+    adam, _ = train(KEY, models_of(KEY), pairs_of(KEY), training=QUICK)
+    adamw, _ = train(KEY, models_of(KEY), pairs_of(KEY), training=replace(QUICK, optimizer="adamw"))
+    np.testing.assert_allclose(adamw.net.matrices, adam.net.matrices, rtol=1e-6)
+
+
 def test_a_huge_learning_rate_is_called_divergence():
     with pytest.raises(Diverged, match=r"round 0, step \d+, seed \d: loss"):
         train(KEY, models_of(KEY), pairs_of(KEY), training=Training(steps=40, batch=8, chunk=10, learning_rate=1e4))
@@ -151,8 +175,10 @@ def test_a_huge_learning_rate_is_called_divergence():
         ({"steps": 25, "chunk": 10}, "multiple of chunk = 10; got 25"),
         ({"batch": 0}, "batch must be at least 1"),
         ({"learning_rate": 0.0}, "learning_rate must be greater than 0"),
-        ({"compute_dtype": "float16"}, "one of 'float32', 'bfloat16'"),
+        ({"precision": "float16"}, "one of 'float32', 'bfloat16'"),
         ({"average": 1.5}, "average must lie in"),
+        ({"optimizer": "adamax"}, "optimizer must be one of 'adam', 'adamw'"),
+        ({"weight_decay": 0.1}, "weight_decay must be 0 for 'adam'"),
         ({"batch": 9, "shards": 2}, "batch must be a multiple of shards = 2; got 9"),
     ],
 )
@@ -180,7 +206,8 @@ found = []
 for seeds, shards in zip(layouts[::2], layouts[1::2]):
     training = Training(steps=20, batch=16, chunk=10, shards=shards)
     done = run(jax.random.key(0), data, scheme="ra", rounds=1, real_fraction=0.3, ridge=0.2, seeds=seeds, pairs=128,
-               probes=64, options={"width": 8, "depth": 1}, steps=4, training=training, warm_start=True)
+               probes=64, options={"width": 8, "depth": 1}, steps=4, method="euler", training=training,
+               warm_start=True)
     size = devices.mesh(seeds, shards).size
     found.append([size, jax.process_count(), done.second_moment.tolist(), done.loss.tolist()])
 print(json.dumps(found))

@@ -1,30 +1,33 @@
 """Long runs: killed, damaged, resumed, refused; and that what is recorded is what the settings say."""
 
+import argparse
 import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rfcollapse.__main__ import main
 from rfcollapse.learn import reflow
-from rfcollapse.learn.train import Training
-from rfcollapse.runs import command
+from rfcollapse.learn import train as loop
+from rfcollapse.learn.plan import Plan, Training
+from rfcollapse.runs import command, looks
 from rfcollapse.runs import folder as runfolder
 from rfcollapse.runs import run as experiment
-from rfcollapse.runs.run import Settings, read, run
+from rfcollapse.runs.plan import RunPlan, read_options
+from rfcollapse.runs.run import read, run
+from rfcollapse.schemes import SCHEMES, Scheme
 
 TINY = {"model": "linear", "seeds": 2, "samples": 64, "pairs": 64, "probes": 32, "steps": 3}
-TINY |= {"training_steps": 50, "chunk": 25, "batch": 8}
-BASE = Settings(data="two_moons", scheme="anchored", rounds=3, real_fraction=0.3, ridge=0.1, warm_start=True, **TINY)
+TINY |= {"training": Training.usual("linear", steps=50, chunk=25, batch=8)}
+BASE = RunPlan(data="two_moons", scheme="anchored", rounds=3, real_fraction=0.3, ridge=0.1, warm_start=True, **TINY)
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +42,12 @@ def copy(whole, tmp_path):
     return shutil.copytree(whole, tmp_path / "copy")
 
 
-def arguments(settings, folder, *more):
-    """The command line of these settings."""
+def arguments(plan, folder, *more):
+    """The command line of this plan."""
     words = ["reflow", "--out", str(folder), *more]
-    for name, value in vars(settings).items():
-        if value is not None and value is not False:
+    training = {"training_steps" if name == "steps" else name: value for name, value in vars(plan.training).items()}
+    for name, value in (vars(plan) | training | plan.options).items():
+        if name not in ("training", "options") and value is not False:
             words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return words
 
@@ -65,18 +69,18 @@ def test_every_setting_reaches_the_training(tmp_path):
     changed = {"ridge": 0.2, "first_ridge": 0.1, "real_fraction": 0.4, "mixing": "offline", "pairs": 40, "steps": 2}
     changed |= {"diffusion": 0.3}
     changed |= {"method": "euler", "parametrisation": "denoiser", "warm_start": True, "probes": 20, "seeds": 2}
-    training = {"batch": 4, "learning_rate": 0.02, "average": 0.5, "chunk": 5}
-    settings = Settings(
-        data="gaussian:4,0.25", scheme="oras", rounds=1, seed=3, samples=30, model="mlp", width=5, training_steps=10,
-        precision="bfloat16", **changed, **training,
-    )  # fmt: skip
-    log = run(settings, tmp_path)
+    changed |= {"scheme": "oras", "rounds": 1, "model": "mlp", "options": {"width": 5}, "at_once": 7}
+    training = {"batch": 4, "learning_rate": 0.02, "average": 0.5, "chunk": 5, "precision": "bfloat16"}
+    training = Training(steps=10, optimizer="adamw", weight_decay=0.1, **training)
+    changed |= {"training": training}
+    plan = RunPlan(data="gaussian:4,0.25", seed=3, samples=30, **changed)
+    parser = argparse.ArgumentParser()
+    command.add_options(parser)
+    assert read_options(parser.parse_args(arguments(plan, "x")[1:])) == plan
+    log = run(plan, tmp_path)
     key_data, key_run, _ = jax.random.split(jax.random.key(3), 3)
-    samples = experiment.load(key_data, settings).train
-    theirs = reflow.run(
-        key_run, samples, scheme="oras", rounds=1, model="mlp", options={"width": 5},
-        training=Training(steps=10, compute_dtype="bfloat16", **training), **changed,
-    )  # fmt: skip
+    samples = experiment.load(key_data, plan).train
+    theirs = reflow.run(key_run, samples, **changed)
     diagonal = np.diagonal(theirs.one_step_moment, axis1=2, axis2=3)
     np.testing.assert_array_equal(log.metrics["eigenvalues"], theirs.eigenvalues)
     np.testing.assert_array_equal(log.metrics["one_step_moment_diagonal"], diagonal)
@@ -85,36 +89,20 @@ def test_every_setting_reaches_the_training(tmp_path):
     assert log.metrics["second_moment_diagonal"].shape == (2, 2, 2) and log.metrics["seconds"].shape == (2,)
     np.testing.assert_allclose(np.swapaxes(samples, 1, 2) @ samples / 30, [np.diag([4, 0.25])] * 2, atol=1e-12)
     known = log.config["settings"]
-    assert known["width"] == 5 and known["precision"] == "bfloat16" and known["training_steps"] == 10
-
-
-def test_distances_are_those_to_the_held_out_samples():
-    """A flow that stands still makes N(0, 1), which lies |s − 1| from N(0, s²)."""
-    settings = replace(BASE, probes=1000)
-    models = reflow.new_models(jax.random.key(0), 2, 2, "linear", "velocity")
-    still = jax.tree.map(jnp.zeros_like, models)
-    held = np.asarray(jax.random.normal(jax.random.key(1), (2, 1000, 2))) * np.array([1, 3])[:, None, None]
-    found = experiment._compared(jax.random.key(2), still, held, settings)
-    np.testing.assert_allclose(found["sliced_w2"], [0, 2], atol=0.2)
-    assert found["one_step_sliced_w2"] == found["sliced_w2"]
-    assert found["recall"][0] > 0.9 > 0.6 > found["recall"][1] and found["coverage"][0] > 0.9
-    broken = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), still)
-    found = experiment._compared(jax.random.key(2), broken, held, settings)
-    assert found["recall"][0] > 0.9 and found["recall"][1] is None and found["sliced_w2"][1] is None
-    json.dumps(found, allow_nan=False)
+    assert known["options"] == {"width": 5} and known["training"]["precision"] == "bfloat16" and known["ridge"] == 0.2
 
 
 def test_a_file_is_parted_and_mixtures_are_drawn_per_seed(tmp_path):
     rows = np.arange(400.0).reshape(200, 2)
     np.save(tmp_path / "rows.npy", rows)
     settings = replace(BASE, data=str(tmp_path / "rows.npy"))
-    train, held, _ = experiment.load(jax.random.key(0), settings)
+    train, held, *_ = experiment.load(jax.random.key(0), settings)
     assert train.shape == (180, 2) and held.shape == (2, 20, 2)
     np.testing.assert_array_equal(np.sort(np.concatenate([train, held[1]]), axis=0), rows)
     np.save(tmp_path / "rows.npy", rows[:99])
-    train, held, _ = experiment.load(jax.random.key(0), settings)
+    train, held, *_ = experiment.load(jax.random.key(0), settings)
     assert train.shape == (99, 2) and held is None
-    train, held, _ = experiment.load(jax.random.key(0), BASE)
+    train, held, *_ = experiment.load(jax.random.key(0), BASE)
     assert train.shape == (2, 64, 2) and held.shape == (2, 32, 2) and not np.any(np.isin(held, train))
     assert np.all(train[0] != train[1])
 
@@ -146,12 +134,28 @@ def test_images_are_looked_at_and_resumed(tmp_path):
 
 @pytest.mark.slow
 def test_a_unet_from_the_command_line(tmp_path, capsys, monkeypatch):
+    """Its later rounds and their refreshments compile nothing anew, and in bfloat16 its weights stay float32."""
+    kept, sizes, save = [], [], runfolder.save
+
+    def spy(folder, config, models, row):
+        kept.append(models)
+        sizes.append(loop._chunk._cache_size())
+        save(folder, config, models, row)
+
+    monkeypatch.setattr(runfolder, "save", spy)
     monkeypatch.setattr(command, "use_all_cores", lambda: None)
-    settings = replace(BASE, data="digits", model="unet", channels=8, rounds=1, seeds=1, precision="bfloat16")
-    settings = replace(settings, training_steps=4, chunk=2, steps=2, pairs=20)
-    assert main([*arguments(settings, tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["final"]["round"] == 1
-    assert np.all(np.isfinite(read(tmp_path).metrics["frechet_features"]))
+    monkeypatch.setattr(looks, "STEPS", (1, 2))
+    training = replace(BASE.training, steps=4, chunk=2, precision="bfloat16")
+    plan = replace(BASE, data="digits", scheme="ora", model="unet", options={"channels": 8}, rounds=2)
+    plan = replace(plan, training=training, steps=2, method="euler", pairs=32)
+    assert main([*arguments(plan, tmp_path), "--json"]) == 0
+    assert len(sizes) == 3 and len(set(sizes)) == 1
+    assert json.loads(capsys.readouterr().out)["final"]["round"] == 2
+    metrics = read(tmp_path).metrics
+    for name in ("frechet_features", "loss", "eigenvalues", "second_moment_diagonal"):
+        assert metrics[name].shape[:2] == (2, 3) and np.all(np.isfinite(metrics[name]))
+    dtypes = {leaf.dtype for models in kept for leaf in jax.tree.leaves(eqx.filter(models, eqx.is_array))}
+    assert dtypes == {np.dtype("float32")}
 
 
 def test_resumed_after_a_lost_checkpoint(whole, copy):
@@ -166,8 +170,9 @@ def test_resumed_after_a_lost_checkpoint(whole, copy):
 
 @pytest.mark.slow
 def test_resumed_after_being_killed(tmp_path):
-    killed, settings = tmp_path / "killed", replace(BASE, rounds=10**6)
-    program = f"from rfcollapse.runs.run import Settings, run; run({settings!r}, {str(killed)!r})"
+    killed, settings = tmp_path / "killed", replace(BASE, rounds=1000)
+    program = "from rfcollapse.learn.plan import Training; from rfcollapse.runs.run import RunPlan, run; "
+    program += f"run({settings!r}, {str(killed)!r})"
     with (tmp_path / "log").open("w") as log, subprocess.Popen([sys.executable, "-c", program], stderr=log) as process:
         try:
             while process.poll() is None:
@@ -191,6 +196,14 @@ def test_more_rounds_are_added_and_fewer_refused(whole, copy):
     assert log.config["settings"]["rounds"] == 4 and log.metrics["eigenvalues"].shape == (2, 5, 2)
     np.testing.assert_array_equal(log.metrics["recall"][:, :4], read(whole).metrics["recall"])
     with pytest.raises(ValueError, match="holds rounds 0 to 4 already; rounds must be 4 or more"):
+        run(BASE, copy, resume=True)
+
+
+def test_a_run_of_an_older_version_is_refused_in_one_line(copy):
+    config = json.loads((copy / "config.json").read_text())
+    del config["format"]
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"another version, whose checkpoints are not read: name another .* --out$"):
         run(BASE, copy, resume=True)
 
 
@@ -257,25 +270,25 @@ def test_divergence_is_one_line_and_keeps_the_rounds_before(tmp_path, capsys):
     "changed, words",
     [
         ({"data": "digit"}, "data must be digits, photos, photos32, eight_gaussians.*; got 'digit'"),
-        ({"data": "none.npy"}, "got 'none.npy'"),
+        ({"data": "none.npy"}, "none.npy"),
         ({"data": "gaussian:4,x"}, "data must be gaussian:VARIANCES, numbers ≥ 0"),
         ({"data": "gaussian:4,-1"}, "data must be gaussian:VARIANCES, numbers ≥ 0"),
         ({"data": "gaussian:1,1,1", "samples": 2}, "samples must be at least 3"),
         ({"ridge": -1.0}, "ridge must be at least 0"),
         ({"rounds": -1}, "rounds must be at least 0"),
-        ({"width": 4}, "width must be left out for the model 'linear'"),
-        ({"channels": 8}, "channels must be left out for the model 'linear'"),
+        ({"options": {"width": 4}}, "options of the model 'linear' are knots; got width"),
+        ({"options": {"channels": 8}}, "options of the model 'linear' are knots; got channels"),
         ({"model": "unet"}, "model must not be 'unet' for data that are no images; got data 'two_moons'"),
-        ({"training_steps": 60}, "steps must be a multiple of chunk = 25"),
     ],
 )
 def test_bad_settings_are_one_line(changed, words, tmp_path, capsys, monkeypatch, unchecked):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((ValueError, OSError), match=words):
         run(replace(BASE, **changed), tmp_path / "run")
-    assert (
-        main(arguments(replace(BASE, **changed), tmp_path / "run")) == 1
-    )  # a folder that is left empty is no obstacle
+    command_line = arguments(BASE, tmp_path / "run")  # a folder that is left empty is no obstacle
+    for name, value in changed.get("options", changed).items():
+        command_line += [f"--{name}", str(value)]
+    assert main(command_line) == 1
     assert "rfcollapse reflow: " in capsys.readouterr().err.strip().splitlines()[-1]
     with pytest.raises(ValueError, match="scheme must be one of"):
         replace(BASE, scheme="rca")
@@ -297,6 +310,33 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["round", "largest", "variance"] and lines[2].startswith("1 ") and "±" in lines[2]
     assert lines[-1] == "written to runs/reflow-two_moons-anchored-0"
+
+
+def test_the_law_stands_beside_the_measurement(tmp_path, capsys, monkeypatch):
+    """Reflow's own: g² ← (g² + τ)/(1 + τ). Pairs are finite: .4 % a round and seed through the ridge."""
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    training = Training.usual("linear", steps=600)
+    plan = replace(BASE, data="gaussian:4,0.25", scheme="reflow", ridge=0.2, steps=20, samples=4096, pairs=4096)
+    assert main(arguments(replace(plan, rounds=2, training=training), tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:5] == ["round", "largest", "variance", "law", "smallest"]
+    assert lines[4] == "law: of a linear model and its exact flow, from the measured first model on"
+    metrics = read(tmp_path).metrics
+    law, measured = metrics["law"], metrics["eigenvalues"]
+    np.testing.assert_allclose(law[:, 0], measured[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(law[:, 1:], (law[:, :-1] + 0.2) / 1.2, rtol=1e-12)
+    np.testing.assert_allclose(measured[:, 2], law[:, 2], rtol=0.03)
+    assert np.all(np.abs(law[:, 2] - law[:, 0]) > 0.2 * np.abs(1 - law[:, 0]))
+
+
+def test_a_new_row_of_known_kinds_trains_and_is_a_choice(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    monkeypatch.setitem(SCHEMES, "toy", Scheme("toy", "redrawn", "inverted"))
+    plan = replace(BASE, scheme="toy", rounds=1)
+    trained = reflow.run(jax.random.key(0), np.random.default_rng(0).normal(size=(64, 2)), plan)
+    assert np.all(np.isfinite(trained.loss)) and len(trained.models) == 2
+    assert main(arguments(plan, tmp_path)) == 0
+    assert "law: " in capsys.readouterr().out and read(tmp_path).metrics["round"].tolist() == [0, 1]
 
 
 def test_an_interrupt_says_how_to_resume(tmp_path, capsys, monkeypatch):
@@ -323,14 +363,12 @@ except SystemExit:
     assert "--real-fraction" in done.stdout and done.stdout.endswith("[]\n")
 
 
-def test_a_checkpoint_is_the_round(whole):
-    like = experiment._like(BASE, 2, {})
-    loaded = [one for _, one in (runfolder._load(path, like, i) for i, path in enumerate(sorted(whole.glob("*.eqx"))))]
-    key_data, key_run, _ = jax.random.split(jax.random.key(0), 3)
-    settings = {name: getattr(BASE, name) for name in experiment.PASSED_ON}
-    settings |= {"probes": BASE.probes, "training": BASE.training}
-    again = reflow.run(key_run, experiment.load(key_data, BASE).train, **settings)
-    for one, two in zip(jax.tree.leaves(reflow.gather(loaded)), jax.tree.leaves(again), strict=True):
-        np.testing.assert_array_equal(one, two)
-        assert one.dtype == two.dtype
-    assert eqx.tree_equal(loaded[1].models, again.models[1])
+def test_a_checkpoint_is_the_models_of_the_round(whole):
+    real = experiment.load(jax.random.split(jax.random.key(0), 3)[0], BASE)
+    like = experiment._untrained(BASE, real)
+    loaded = [runfolder._load(path, like, index) for index, path in enumerate(sorted(whole.glob("*.eqx")))]
+    plan = Plan(**{one.name: getattr(BASE, one.name) for one in fields(Plan)})
+    again = reflow.run(jax.random.split(jax.random.key(0), 3)[1], real.train, plan)
+    for (row, models), expected, eigenvalues in zip(loaded, again.models, np.swapaxes(again.eigenvalues, 0, 1)):
+        assert eqx.tree_equal(models, expected)
+        np.testing.assert_array_equal(row["eigenvalues"], eigenvalues)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rfcollapse.schemes import REFIT_SCHEDULES
 from rfcollapse.simulate import resampling
 from rfcollapse.theory import resampling as theory
 
@@ -35,7 +36,7 @@ def refit(d, n, rounds, seeds, *, schedule, known_mean=False, unbiased=False, se
     return logs
 
 
-@pytest.mark.parametrize("schedule", resampling.SCHEDULES)
+@pytest.mark.parametrize("schedule", REFIT_SCHEDULES)
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize(("d", "n"), [(1, 2), (3, 5)])
 def test_whole_law_against_sampled_points(schedule, fit, d, n):
@@ -80,7 +81,7 @@ def test_mean_variance(n, schedule, unbiased):
     assert np.all(np.abs(variances.mean(axis=0) - predicted) <= 6 * error + 1e-12)
 
 
-@pytest.mark.parametrize("schedule", resampling.SCHEDULES)
+@pytest.mark.parametrize("schedule", REFIT_SCHEDULES)
 @pytest.mark.slow
 def test_spread_of_log_std_over_seeds(schedule):
     n, rounds, seeds = (200 if schedule == "subsample" else 10_000), 12, 4000
@@ -123,7 +124,7 @@ def test_fewer_samples_than_directions(schedule):
 
 def test_one_point_and_no_rounds():
     assert np.all(np.isneginf(resampling.run(KEY, 1, samples=1, rounds=2, known_mean=False)[:, 1:]))
-    for schedule in resampling.SCHEDULES:
+    for schedule in REFIT_SCHEDULES:
         assert resampling.run(KEY, 2, samples=3, rounds=0, seeds=2, schedule=schedule).shape == (2, 1, 2)
 
 

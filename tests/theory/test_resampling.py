@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
+from rfcollapse.schemes import REFIT_SCHEDULES
 from rfcollapse.theory import resampling
 
 SIZES = (1, 2, 3, 7, 19, 20, 21, 39, 40, 41, 200, 10**9)
@@ -113,7 +114,7 @@ def test_lyapunov_spectrum_by_qr_of_sampled_points(fit):
     within_six_errors(blocks, np.asarray(resampling.lyapunov_exponents(d, n, **fit)))
 
 
-@pytest.mark.parametrize("schedule", resampling.SCHEDULES)
+@pytest.mark.parametrize("schedule", REFIT_SCHEDULES)
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("n", [2, 5])
 def test_mean_variance_of_the_process_itself(schedule, fit, n):
@@ -132,7 +133,7 @@ def test_mean_variance_in_the_corners():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 10**9])
-@pytest.mark.parametrize("schedule", resampling.SCHEDULES)
+@pytest.mark.parametrize("schedule", REFIT_SCHEDULES)
 @pytest.mark.parametrize("unbiased", [False, True])
 def test_limits_are_the_limits(n, schedule, unbiased):
     if n == 1 and unbiased:
@@ -202,7 +203,7 @@ def test_published_tail_bound_is_false_for_a_known_mean():
 def test_estimator_variance_of_a_wandering_mean():
     seeds, n, rounds = 4000, 100, 12
     rng = np.random.default_rng(2)
-    for schedule in resampling.SCHEDULES:
+    for schedule in REFIT_SCHEDULES:
         means, pool = np.zeros((seeds, rounds + 1)), np.zeros((seeds, 0))
         for j in range(rounds):
             fresh = means[:, j : j + 1] + rng.standard_normal((seeds, n))

@@ -5,20 +5,25 @@ generates X_{j+1} = W_j (X_j + s E_j). Everything factorises over the eigendirec
 variances λ (eigenvalues, any shape) and act elementwise. Throughout: ``noise_std`` = σ, the training noise;
 ``resample_std`` = s, the noise of the pass that generates (default: σ); u = λ/σ² and ρ = s²/σ².
 
-The recursion, its lifetimes, bounds and fixed points under real data have files of their own; this module is the one
-door to them all.
+This is the one door to its laws:
+
+    optimum      the best denoiser, and gradient descent's way to it
+    recursion    the variance of each round's data; where collapse turns into explosion
+    lifetimes    how long a direction lives; what is left where all rounds are kept
+    retention    where a run with real data settles, how fast, and in which cycle if they come every K rounds only
+    requirement  how much real data a wanted level takes
+    bounds       on collapse, from above in n samples and from below with real data
 """
 
 from .bounds import norm_bound, norm_bound_applies, norm_floor, variance_bound
-from .lifetimes import accumulated_lifetime, accumulated_variance, lifetime
+from .lifetimes import accumulated_variance, lifetime
 from .optimum import optimal_gain, optimal_map, training_curve
 from .recursion import critical_resample_std, next_variance, trajectory, unstable_variance
-from .retention import bistable_fraction, contraction_factor, required_real_fraction, retained_cycle, retained_variance
+from .requirement import required_real_fraction
+from .retention import contraction_factor, retained_cycle, retained_variance
 
 __all__ = [
-    "accumulated_lifetime",
     "accumulated_variance",
-    "bistable_fraction",
     "contraction_factor",
     "critical_resample_std",
     "lifetime",

@@ -5,18 +5,21 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
+from ...check import Elementwise
 from .recursion import wiener_gain
 
 
-def optimal_gain(variance: Real[ArrayLike, "*#shape"], noise_std: Real[ArrayLike, "*#shape"]) -> Float[Array, "..."]:
+def optimal_gain(variance: Elementwise, noise_std: Elementwise) -> Float[Array, "..."]:
     """w = λ / (λ + σ²), the gain of the best linear denoiser in one direction (the Wiener gain).
 
     Args:
         variance: λ ≥ 0.
         noise_std: σ ≥ 0. At σ = 0 the gain is 1 where λ > 0, and 0 where λ = 0.
 
-    Raises:
-        ValueError: a negative or non-finite argument.
+    Example:
+        >>> from rfcollapse.theory import dae
+        >>> float(dae.optimal_gain(3.0, 1.0))
+        0.75
     """
     variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
     check.broadcastable(variance=variance, noise_std=noise_std)
@@ -36,8 +39,11 @@ def optimal_map(
         noise_std: σ ≥ 0.
         rank: k, the inner width of W2 W1, from 1 to d; None is d. Ties at the cut are broken as `eigh` orders them.
 
-    Raises:
-        ValueError: Σ not square, symmetric or positive semi-definite; σ negative; k outside 1 … d.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import dae
+        >>> dae.optimal_map(np.array([[3.0, 0.0], [0.0, 1.0]]), 1.0, rank=1).tolist()
+        [[0.75, 0.0], [0.0, 0.0]]
     """
     covariance, noise_std = check.covariance("covariance", covariance), check.nonnegative("noise_std", noise_std)
     dimension = covariance.shape[0]
@@ -48,10 +54,7 @@ def optimal_map(
 
 
 def training_curve(
-    time: Real[ArrayLike, "*#shape"],
-    variance: Real[ArrayLike, "*#shape"],
-    noise_std: Real[ArrayLike, "*#shape"],
-    initial_gain: Real[ArrayLike, "*#shape"],
+    time: Elementwise, variance: Elementwise, noise_std: Elementwise, initial_gain: Elementwise
 ) -> Float[Array, "..."]:
     """w(t) = λE / (ξ(E − 1) + λ/w0), E = e^{2λt}, ξ = λ + σ²: the gain of W2 W1 under gradient flow.
 
@@ -66,8 +69,11 @@ def training_curve(
         noise_std: σ ≥ 0.
         initial_gain: w0 = w(0) > 0.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import dae
+        >>> dae.training_curve(np.array([0.0, 2.0, 10.0]), 1.0, 1.0, 0.01).round(3).tolist()
+        [0.01, 0.264, 0.5]
     """
     time, variance = check.nonnegative("time", time), check.nonnegative("variance", variance)
     noise_std, initial_gain = check.nonnegative("noise_std", noise_std), check.positive("initial_gain", initial_gain)

@@ -11,18 +11,17 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-
-SCHEDULES = ("replace", "accumulate")
-SOURCES = ("pool", "own")
+from ...check import Elementwise
+from ...schemes import SCHEDULES, SOURCES, mixed
 
 
 def next_variance(
-    variance: Real[ArrayLike, "*#shape"],
-    noise_std: Real[ArrayLike, "*#shape"],
+    variance: Elementwise,
+    noise_std: Elementwise,
     *,
-    resample_std: Real[ArrayLike, "*#shape"] | None = None,
-    real_fraction: Real[ArrayLike, "*#shape"] = 0.0,
-    real_variance: Real[ArrayLike, "*#shape"] | None = None,
+    resample_std: Elementwise | None = None,
+    real_fraction: Elementwise = 0.0,
+    real_variance: Elementwise | None = None,
     resample_from: str = "pool",
 ) -> Float[Array, "..."]:
     """λ' = w² (λ + s²), w = λ/(λ + σ²): one round of self-training. In u = λ/σ²: u' = u²(u + ρ)/(u + 1)².
@@ -40,8 +39,10 @@ def next_variance(
         real_variance: λ0 ≥ 0; needed when α > 0.
         resample_from: "pool" or "own".
 
-    Raises:
-        ValueError: an argument outside its range, or α > 0 without λ0.
+    Example:
+        >>> from rfcollapse.theory import dae
+        >>> float(dae.next_variance(3.0, 1.0))
+        2.25
     """
     variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
     resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
@@ -51,26 +52,23 @@ def next_variance(
         if isinstance(real_fraction, jax.core.Tracer) or bool(jnp.any(real_fraction > 0)):
             raise ValueError("real_variance is needed when real_fraction is above 0; got None")
         real_variance = variance
-    real_variance = check.nonnegative("real_variance", real_variance)
-    check.broadcastable(
+    variance, real, fraction, noise, resample = check.broadcast(
         variance=variance,
+        real_variance=check.nonnegative("real_variance", real_variance),
+        real_fraction=real_fraction,
         noise_std=noise_std,
         resample_std=resample_std,
-        real_fraction=real_fraction,
-        real_variance=real_variance,
     )
-    pool = _mixed(variance, real_variance, real_fraction)
-    source = pool if resample_from == "pool" else variance
-    return _generated(pool, source, noise_std**2, resample_std**2)
+    return one_round(variance, variance, real, fraction, noise**2, resample**2, resample_from == "pool")
 
 
 def trajectory(
-    variance: Real[ArrayLike, "*#shape"],
-    noise_std: Real[ArrayLike, "*#shape"],
+    variance: Elementwise,
+    noise_std: Elementwise,
     rounds: int,
     *,
-    resample_std: Real[ArrayLike, "*#shape"] | None = None,
-    real_fraction: Real[ArrayLike, "*#shape"] = 0.0,
+    resample_std: Elementwise | None = None,
+    real_fraction: Elementwise = 0.0,
     resample_from: str = "pool",
     schedule: str = "replace",
     real_every: int = 1,
@@ -96,8 +94,12 @@ def trajectory(
     Returns:
         (J+1, …): entry j is λ_j.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import dae
+        >>> dae.trajectory(4.0, 1.0, 3).round(3).tolist()
+        [4.0, 3.2, 2.438, 1.729]
+        >>> dae.trajectory(4.0, 1.0, 3, real_fraction=0.5).round(3).tolist()
+        [4.0, 3.2, 2.817, 2.636]
     """
     variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
     resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
@@ -105,11 +107,11 @@ def trajectory(
     rounds, real_every = check.integer("rounds", rounds, 0), check.integer("real_every", real_every, 1)
     check.one_of("resample_from", resample_from, SOURCES)
     check.one_of("schedule", schedule, SCHEDULES)
-    shape = check.broadcastable(
+    variance, noise, resample, fraction = check.broadcast(
         variance=variance, noise_std=noise_std, resample_std=resample_std, real_fraction=real_fraction
     )
     options = (rounds, real_every, resample_from == "pool", schedule == "accumulate")
-    return _trajectory(jnp.broadcast_to(variance, shape), noise_std**2, resample_std**2, real_fraction, *options)
+    return _trajectory(variance, noise**2, resample**2, fraction, *options)
 
 
 def critical_resample_std(noise_std: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
@@ -120,15 +122,15 @@ def critical_resample_std(noise_std: Real[ArrayLike, "*shape"]) -> Float[Array, 
     Args:
         noise_std: σ ≥ 0.
 
-    Raises:
-        ValueError: σ negative or not finite.
+    Example:
+        >>> from rfcollapse.theory import dae
+        >>> round(float(dae.critical_resample_std(0.5)), 3)
+        0.707
     """
     return jnp.sqrt(2.0) * check.nonnegative("noise_std", noise_std)
 
 
-def unstable_variance(
-    noise_std: Real[ArrayLike, "*#shape"], resample_std: Real[ArrayLike, "*#shape"]
-) -> Float[Array, "..."]:
+def unstable_variance(noise_std: Elementwise, resample_std: Elementwise) -> Float[Array, "..."]:
     """λ_u = σ²/(ρ − 2) for ρ > 2, else ∞: a direction collapses below it and explodes above it.
 
     The fixed point u* = 1/(ρ − 2) of u' = u²(u + ρ)/(u + 1)²; its multiplier 1 + ((ρ−2)/(ρ−1))² exceeds 1. Ours.
@@ -137,13 +139,15 @@ def unstable_variance(
         noise_std: σ > 0.
         resample_std: s ≥ 0.
 
-    Raises:
-        ValueError: σ not positive, s negative, or either not finite.
+    Example:
+        >>> from rfcollapse.theory import dae
+        >>> float(dae.unstable_variance(1.0, 2.0))
+        0.5
     """
     noise_std, resample_std = check.positive("noise_std", noise_std), check.nonnegative("resample_std", resample_std)
-    check.broadcastable(noise_std=noise_std, resample_std=resample_std)
-    excess = (resample_std / noise_std) ** 2 - 2
-    return jnp.where(excess > 0, noise_std**2 / jnp.where(excess > 0, excess, 1.0), jnp.inf)
+    noise, resample = check.broadcast(noise_std=noise_std, resample_std=resample_std)
+    excess = (resample / noise) ** 2 - 2
+    return jnp.where(excess > 0, noise**2 / jnp.where(excess > 0, excess, 1.0), jnp.inf)
 
 
 def wiener_gain(variance, noise_variance):
@@ -152,24 +156,21 @@ def wiener_gain(variance, noise_variance):
     return jnp.where(total > 0, variance / jnp.where(total > 0, total, 1.0), 0.0)
 
 
-def _mixed(synthetic, real, real_fraction):
-    return (1 - real_fraction) * synthetic + real_fraction * real
-
-
-def _generated(pool, source, noise_variance, resample_variance):
-    """w² (source + s²), w the gain fitted to the pool."""
-    return wiener_gain(pool, noise_variance) ** 2 * (source + resample_variance)
+def one_round(latest, training, real, real_fraction, noise_variance, resample_variance, from_pool):
+    """w² (m + s²) or w² (λ + s²), w the gain fitted to the pool m of training and real data; unchecked."""
+    pool = mixed(training, real, real_fraction)
+    return wiener_gain(pool, noise_variance) ** 2 * ((pool if from_pool else latest) + resample_variance)
 
 
 @functools.partial(jax.jit, static_argnums=(4, 5, 6, 7))
 def _trajectory(real, noise_variance, resample_variance, real_fraction, rounds, real_every, from_pool, accumulate):
-    def one_round(carry, j):
-        latest, training = carry
-        pool = _mixed(training, real, jnp.where(j % real_every == 0, real_fraction, 0.0))
-        generated = _generated(pool, pool if from_pool else latest, noise_variance, resample_variance)
+    def advance(carry, j):
+        fraction = jnp.where(j % real_every == 0, real_fraction, 0.0)
+        generated = one_round(*carry, real, fraction, noise_variance, resample_variance, from_pool)
+        training = carry[1]
         # The mean of j+1 rounds becomes the mean of j+2, as an increment so that nothing cancels.
         training = training + (generated - training) / (j + 2) if accumulate else generated
         return (generated, training), training
 
-    _, later = jax.lax.scan(one_round, (real, real), jnp.arange(rounds, dtype=jnp.float64))
+    _, later = jax.lax.scan(advance, (real, real), jnp.arange(rounds, dtype=jnp.float64))
     return jnp.concatenate([real[None], later])

@@ -8,7 +8,8 @@ any shape) and act elementwise; trajectories put the round axis first, round 0 b
     grid             the time steps, and the best of them for a whole spectrum
     self_consuming   training on own samples with fresh noise: the rate, the finite lifetime, Heun's sink
     balance          the flow fitted with ridge to any coupling, in matrices
-    pairs, schemes   Reflow and its cures: pairs, trajectory, limit, contraction, one-step gain
+    couplings        what the pairs of a Reflow scheme are, by their kinds of noise (the table: `rfcollapse.schemes`)
+    schemes          Reflow and its cures, every row of that table: trajectory, limit, contraction, one-step gain
     denoiser         the same schemes with x1-prediction
     network          the correction for a nonlinear network where real and synthetic pairs are mixed
     mixed            the same in a few directions of different variance
@@ -16,13 +17,13 @@ any shape) and act elementwise; trajectories put the round axis first, round 0 b
 """
 
 from .balance import balance_map, coupling_angle, coupling_gain, transport_map
-from .couplings import SCHEMES, Coupling, reverse_sde_correlation, scheme_coupling
+from .couplings import PairMoments, scheme_coupling
 from .denoiser import denoiser_trajectory
 from .grid import best_grid
 from .mixed import mixed_pairs_trajectory
 from .network import network_trajectory, network_variance
 from .rule import required_fraction_for_rate, retention_rule
-from .sampler import denoiser_gain, euler_gain, heun_gain, midpoint_gain, velocity_gain
+from .sampler import euler_gain, heun_gain, midpoint_gain, velocity_gain
 from .schemes import one_step_gain, scheme_contraction, scheme_limit, scheme_trajectory
 from .self_consuming import (
     heun_sink,
@@ -33,13 +34,11 @@ from .self_consuming import (
 )
 
 __all__ = [
-    "SCHEMES",
-    "Coupling",
+    "PairMoments",
     "balance_map",
     "best_grid",
     "coupling_angle",
     "coupling_gain",
-    "denoiser_gain",
     "denoiser_trajectory",
     "euler_gain",
     "heun_gain",
@@ -51,7 +50,6 @@ __all__ = [
     "one_step_gain",
     "required_fraction_for_rate",
     "retention_rule",
-    "reverse_sde_correlation",
     "scheme_contraction",
     "scheme_coupling",
     "scheme_limit",

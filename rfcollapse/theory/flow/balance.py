@@ -20,7 +20,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-from .grid import Steps, time_grid
+from ...check import Elementwise
+from .grid import time_grid
 
 ROTATION_TOLERANCE = 1e-13  # of the integrated rotation, whose entries are at most 1
 SINGULAR = 1e-13  # of the variance that independent pairs would have in the same direction
@@ -32,8 +33,11 @@ def transport_map(covariance: Real[ArrayLike, "dim dim"]) -> Float[Array, "dim d
     Args:
         covariance: Σ, (d, d), symmetric positive semi-definite.
 
-    Raises:
-        ValueError: Σ not square, symmetric or positive semi-definite.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import flow
+        >>> flow.transport_map(np.array([[4.0, 0.0], [0.0, 1.0]])).tolist()
+        [[2.0, 0.0], [0.0, 1.0]]
     """
     values, vectors = jnp.linalg.eigh(check.covariance("covariance", covariance))
     return (vectors * jnp.sqrt(jnp.maximum(values, 0))[None, :]) @ vectors.T
@@ -60,8 +64,13 @@ def balance_map(
         ridge: τ ≥ 0.
 
     Raises:
-        ValueError: moments that are no second moments of a pair, or with Q_t + τ singular at some t, as x1 = −x0 has;
-            τ negative.
+        ValueError: moments that are no second moments of a pair, or with Q_t + τ singular at some t, as x1 = −x0 has.
+
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import flow
+        >>> flow.balance_map(np.array([[1.0]]), np.array([[4.0]]), np.array([[1.0]]), ridge=0.5).round(3).tolist()
+        [[1.732]]
     """
     noise_moment = check.covariance("noise_moment", noise_moment)
     data_moment = check.covariance("data_moment", data_moment)
@@ -82,12 +91,12 @@ def balance_map(
 
 
 def coupling_gain(
-    noise_moment: Real[ArrayLike, "*#shape"],
-    data_moment: Real[ArrayLike, "*#shape"],
-    cross_moment: Real[ArrayLike, "*#shape"],
+    noise_moment: Elementwise,
+    data_moment: Elementwise,
+    cross_moment: Elementwise,
     *,
-    ridge: Real[ArrayLike, "*#shape"] = 0.0,
-    steps: Steps | None = None,
+    ridge: Elementwise = 0.0,
+    steps: check.Steps | None = None,
 ) -> Float[Array, "..."]:
     """g = √((Q1 + τ)/(Q0 + τ)) Π cos Δθ_i in one direction: the exact flow (no product), or N Euler steps. Ours.
 
@@ -100,8 +109,11 @@ def coupling_gain(
         ridge: τ ≥ 0.
         steps: N uniform Euler steps, or a grid of N + 1 times from 0 to 1; None is the exact flow.
 
-    Raises:
-        ValueError: a negative moment or ridge; a grid that does not increase from 0 to 1.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import flow
+        >>> flow.coupling_gain(1.0, 4.0, np.array([0.0, 1.0, 2.0]), steps=4).round(3).tolist()
+        [1.362, 1.7, 2.0]
     """
     noise, data, cross, ridge = _checked(noise_moment, data_moment, cross_moment, ridge)
     start, end, inner = noise + ridge, data + ridge, cross + ridge
@@ -117,11 +129,7 @@ def coupling_gain(
 
 
 def coupling_angle(
-    noise_moment: Real[ArrayLike, "*#shape"],
-    data_moment: Real[ArrayLike, "*#shape"],
-    cross_moment: Real[ArrayLike, "*#shape"],
-    *,
-    ridge: Real[ArrayLike, "*#shape"] = 0.0,
+    noise_moment: Elementwise, data_moment: Elementwise, cross_moment: Elementwise, *, ridge: Elementwise = 0.0
 ) -> Float[Array, "..."]:
     """Θ = arccos[(c + τ)/√((Q0 + τ)(Q1 + τ))]: 0 for straight paths, π/2 for independent pairs without ridge. Ours.
 
@@ -133,13 +141,16 @@ def coupling_angle(
         cross_moment: c = E x0x1, |c| ≤ √(Q0Q1).
         ridge: τ ≥ 0.
 
-    Raises:
-        ValueError: a negative moment or ridge.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import flow
+        >>> flow.coupling_angle(1.0, 4.0, np.array([0.0, 1.0, 2.0])).round(3).tolist()
+        [1.571, 1.047, 0.0]
     """
-    return angle(*_checked(noise_moment, data_moment, cross_moment, ridge))
+    return angle_of(*_checked(noise_moment, data_moment, cross_moment, ridge))
 
 
-def angle(noise, data, cross, ridge):
+def angle_of(noise, data, cross, ridge):
     """Θ, unchecked."""
     cross_product = (noise * data - cross**2) + ridge * (noise + data - 2 * cross)
     return jnp.arctan2(jnp.sqrt(jnp.maximum(cross_product, 0)), cross + ridge)
@@ -148,8 +159,7 @@ def angle(noise, data, cross, ridge):
 def _checked(noise_moment, data_moment, cross_moment, ridge):
     noise, data = check.nonnegative("noise_moment", noise_moment), check.nonnegative("data_moment", data_moment)
     cross, ridge = check.real("cross_moment", cross_moment), check.nonnegative("ridge", ridge)
-    check.broadcastable(noise_moment=noise, data_moment=data, cross_moment=cross, ridge=ridge)
-    return jnp.broadcast_arrays(noise, data, cross, ridge)
+    return check.broadcast(noise_moment=noise, data_moment=data, cross_moment=cross, ridge=ridge)
 
 
 @jax.jit

@@ -12,8 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
-from .couplings import Elementwise, coupling, make_setting
-from .grid import Steps, time_grid
+from ...check import Elementwise
+from ...schemes import mixed
+from ..bisection import DEAD, bisected
+from .couplings import checked, coupling, own_pairs
+from .grid import time_grid
 
 
 def denoiser_trajectory(
@@ -21,7 +24,7 @@ def denoiser_trajectory(
     real_variance: Elementwise,
     rounds: int,
     *,
-    steps: Steps,
+    steps: check.Steps,
     real_fraction: Elementwise = 0.0,
     ridge: Elementwise = 0.0,
     initial_variance: Elementwise | None = None,
@@ -31,43 +34,69 @@ def denoiser_trajectory(
     """g ← Π_i (1−t_{i+1} + h_i D(t_i))/(1−t_i) each round: the variance g² that N Euler steps of the denoiser generate.
 
     For reflow D = gs/(s² + τ), s = 1−t + tg; for ra D = gsM/(s²M + τ), M = 1−α + αλ0/g². Both fall to zero, g almost
-    linearly, and *faster with more steps*: by a factor ∝ N^(−τ/(g² + τ)) a round in g. Pairs that do not follow the
-    current model (anchored, fresh; oras through its noise) keep a floor. The inversions are those of the N-step map.
+    linearly, and *faster with more steps*: by a factor ∝ N^(−τ/(g² + τ)) a round in g. So does ora, whose real pairs
+    follow the model in training: its next g is the one that pairs inverted by itself do not move. Pairs that follow
+    neither (anchored, fresh; oras through its noise) keep a floor. The inversions are those of the N-step map, the
+    paths of reverse SDEs taken as straight.
 
     Args:
-        scheme: "reflow", "ra", "anchored", "oras" or "fresh".
-        real_variance: λ0 > 0.
-        rounds: J ≥ 0.
+        scheme, real_variance, rounds, real_fraction, ridge, initial_variance, anchor_variance, diffusion: see
+            `scheme_trajectory`.
         steps: N uniform Euler steps, or a grid of N + 1 times from 0 to 1. One step has gain c/(Q0 + τ).
-        real_fraction: α in [0, 1].
-        ridge: τ ≥ 0.
-        initial_variance: g² > 0 of the first model; None is λ0.
-        anchor_variance: g₁² > 0 of the model that inverts in "anchored"; None is the initial variance.
-        diffusion: ε ≥ 0 of the reverse SDE in "oras", on paths taken as straight.
 
     Returns:
         g² at rounds 0 … J, (J + 1, …), the round axis first.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.denoiser_trajectory("reflow", 4.0, 3, steps=10, ridge=0.05).round(3).tolist()
+        [4.0, 3.455, 2.957, 2.503]
     """
-    start = make_setting(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    return _trajectory(scheme, start, time_grid(steps), check.integer("rounds", rounds, 0))
+    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    return _trajectory(row, start, time_grid(steps), check.integer("rounds", rounds, 0))
 
 
-@partial(jax.jit, static_argnames=("scheme", "rounds"))
-def _trajectory(scheme, start, grid, rounds):
+@partial(jax.jit, static_argnames=("row", "rounds"))
+def _trajectory(row, start, grid, rounds):
     time, rest, step = grid
 
+    def over_steps(function):
+        return jax.vmap(function)(time[:-1], rest[:-1], rest[1:], step)
+
     def one_round(current, _):
-        noise, data, cross = coupling(scheme, start._replace(current=current))
+        pairs = coupling(row, start._replace(current=current))
 
         def factor(t, s, s_next, h):
-            denoised = (s * cross + t * data) / (s**2 * noise + 2 * s * t * cross + t**2 * data + start.ridge)
-            return (s_next + h * denoised) / s
+            of_data, of_all = _regression(t, s, pairs)
+            return (s_next + h * of_data / (of_all + start.ridge)) / s
 
-        following = jnp.prod(jax.vmap(factor)(time[:-1], rest[:-1], rest[1:], step), axis=0) ** 2
+        following = jnp.prod(over_steps(factor), axis=0) ** 2
         return following, following
 
-    _, later = jax.lax.scan(one_round, start.current, length=rounds)
+    def one_refreshed_round(current, _):
+        """The g'² ≤ g² of the model that pairs inverted by itself leave where it is."""
+        own = own_pairs(row, start._replace(current=current))
+
+        def grows(gain):
+            def growth(t, s, s_next, h):
+                # Real pairs obey D = g'/(s + tg'), whose steps lead to g'; the fit misses it by what is not theirs.
+                path = s + t * gain
+                straight, (of_data, of_all) = gain / path, _regression(t, s, own)
+                missed = (1 - start.fraction) * (of_data - straight * of_all) - start.ridge * straight
+                missed = missed / (mixed(of_all, start.real * (path / gain) ** 2, start.fraction) + start.ridge)
+                return jnp.log1p(h * missed / (s_next + h * straight))
+
+            return jnp.sum(over_steps(growth), axis=0) > 0
+
+        gain = bisected(grows, jnp.full_like(current, DEAD), jnp.sqrt(current))
+        following = jnp.where((start.fraction < 1) | (start.ridge > 0), gain**2, current)
+        return following, following
+
+    _, later = jax.lax.scan(one_refreshed_round if row.refreshed else one_round, start.current, length=rounds)
     return jnp.concatenate([start.current[None], later])
+
+
+def _regression(t, s, pairs):
+    """E x1x_t and E x_t², whose ratio is D without ridge."""
+    noise, data, cross = pairs
+    return s * cross + t * data, s**2 * noise + 2 * s * t * cross + t**2 * data

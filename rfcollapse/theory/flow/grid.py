@@ -8,47 +8,32 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Array, Float, Real
 
 from ... import check
 
-Steps = int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"]
-
 
 class Grid(NamedTuple):
-    """N + 1 times, their complements and the N steps between them.
-
-    Attributes:
-        time: t_0 = 0 < t_1 < … < t_N = 1.
-        rest: s_i = 1 − t_i, free of cancellation where the grid is uniform.
-        step: h_i = t_{i+1} − t_i.
-    """
+    """N + 1 times, their complements and the N steps between them."""
 
     time: Float[Array, " nodes"]
+    """t_0 = 0 < t_1 < … < t_N = 1."""
     rest: Float[Array, " nodes"]
+    """s_i = 1 − t_i, free of cancellation where the grid is uniform."""
     step: Float[Array, " steps"]
+    """h_i = t_{i+1} − t_i."""
 
 
-def time_grid(steps: Steps) -> Grid:
+def time_grid(steps: check.Steps) -> Grid:
     """t_i = i/N for a number of steps N; or the grid itself.
 
     Args:
         steps: N ≥ 1, a whole number, or an increasing array of N + 1 times from 0 to 1.
-
-    Raises:
-        ValueError: N < 1, or times that do not increase from exactly 0 to exactly 1.
     """
+    time = check.time_grid("steps", steps)
     if np.ndim(steps) == 0:
-        count = check.integer("steps", steps, 1)
-        time = jnp.arange(count + 1, dtype=jnp.float64) / count
-        return Grid(time, time[::-1], jnp.full(count, 1 / count))
-    time = check.real("steps", steps)
-    if time.ndim != 1 or time.shape[0] < 2:
-        raise ValueError(f"steps must be a whole number or a grid of at least two times; got shape {time.shape}")
-    grid = Grid(time, 1 - time, jnp.diff(time))
-    if not isinstance(time, jax.core.Tracer) and not (time[0] == 0 and time[-1] == 1 and jnp.all(grid.step > 0)):
-        raise ValueError(f"steps must increase from 0 to 1; got {np.array2string(np.asarray(time), threshold=8)}")
-    return grid
+        return Grid(time, time[::-1], jnp.full(len(time) - 1, 1 / (len(time) - 1)))
+    return Grid(time, 1 - time, jnp.diff(time))
 
 
 def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " nodes"]:
@@ -69,14 +54,17 @@ def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " no
     Returns:
         t_0 = 0 … t_N = 1, to be given as `steps` to the samplers.
 
-    Raises:
-        ValueError: a variance that is not positive; N < 1.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import flow
+        >>> [round(t, 2) for t in flow.best_grid(np.array([1.0, 4.0]), 4).tolist()]
+        [0.0, 0.21, 0.41, 0.65, 1.0]
     """
     half_log = jnp.log(jnp.ravel(check.positive("variance", variance))) / 2
     steps = check.integer("steps", steps, 1)
     nodes = np.asarray(_dense_grid(half_log, steps))
     if steps > 1 and half_log.size > 1:
-        found = scipy.optimize.minimize(
+        optimum = scipy.optimize.minimize(
             lambda z: _spectrum_loss(z, half_log),
             nodes,
             jac=lambda z: np.asarray(_loss_slope(z, half_log)),
@@ -84,7 +72,7 @@ def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " no
             method="trust-exact",
             options={"gtol": 1e-10},
         )
-        nodes = found.x
+        nodes = optimum.x
     return jnp.concatenate([jnp.zeros(1), jax.nn.sigmoid(jnp.asarray(nodes)), jnp.ones(1)])
 
 

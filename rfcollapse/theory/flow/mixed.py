@@ -15,8 +15,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-from .balance import angle
-from .couplings import Elementwise, Setting, coupling, half_turn, make_setting, real_pair
+from ...check import Elementwise
+from ...schemes import mixed
+from .balance import angle_of
+from .couplings import Direction, checked, coupling, half_turn, own_pairs, real_pairs
+from .network import WITHOUT
 
 NODES = 32  # of the Gauss–Hermite rule in each direction
 STEPS = 64  # of Runge and Kutta's fourth order
@@ -44,8 +47,8 @@ def mixed_pairs_trajectory(
     independent directions with the same variances: the one approximation.
 
     Args:
-        scheme: "reflow", "ra", "anchored", "oras" or "fresh", see `couplings`.
-        real_variance: λ0 > 0 of each direction, at most 3 of them.
+        scheme: by name, see `couplings`; pairs that are refreshed have no such form.
+        real_variance: λ0 > 0 of each at most 3 of them.
         rounds: J ≥ 0.
         real_fraction: α in [0, 1], a number.
         denoiser_steps: N uniform Euler steps of x1-prediction, see `denoiser_trajectory`; None is a velocity model,
@@ -53,60 +56,59 @@ def mixed_pairs_trajectory(
         ridge, initial_variance, anchor_variance, diffusion, initial_angle: see `scheme_trajectory`; for one or all
             directions.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import flow
+        >>> flow.mixed_pairs_trajectory("ra", np.array([4.0]), 2, ridge=0.2, real_fraction=0.3)[:, 0].round(3).tolist()
+        [4.0, 3.5, 3.097]
     """
-    start = make_setting(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion
+    row, start = checked(scheme, *arguments, without=WITHOUT)
     rounds = check.integer("rounds", rounds, 0)
-    bend = half_turn("initial_angle", 0.0 if initial_angle is None else initial_angle)
+    angle = half_turn("initial_angle", 0.0 if initial_angle is None else initial_angle)
     if start.real.ndim != 1 or not 1 <= len(start.real) <= MOST_DIRECTIONS:
         raise ValueError(f"real_variance must be a list of 1 to {MOST_DIRECTIONS} numbers; got {start.real.shape}")
     if np.ndim(real_fraction) != 0:
         raise ValueError(f"real_fraction must be a single number; got shape {np.shape(real_fraction)}")
-    if scheme == "reflow":
-        start = start._replace(fraction=jnp.zeros_like(start.fraction))
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
     d = len(start.real)
     noise = np.stack(np.meshgrid(*[nodes] * d), axis=-1).reshape(-1, d)
     mass = np.prod(np.stack(np.meshgrid(*[weights / weights.sum()] * d), axis=-1).reshape(-1, d), axis=1)
-    bend = jnp.broadcast_to(bend, start.real.shape)
+    angle = jnp.broadcast_to(angle, start.real.shape)
     steps = None if denoiser_steps is None else check.integer("denoiser_steps", denoiser_steps, 1)
     bent = initial_angle is not None
-    return _trajectory(scheme, rounds, steps, bent, start, bend, jnp.asarray(noise), jnp.asarray(mass))
+    return _trajectory(row, rounds, steps, bent, start, angle, jnp.asarray(noise), jnp.asarray(mass))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _trajectory(scheme, rounds, denoiser_steps, bent, start: Setting, bend, noise, mass):
+def _trajectory(row, rounds, denoiser_steps, bent, start: Direction, angle, noise, mass):
     prior = jnp.log1p(-start.fraction[0]) - jnp.log(start.fraction[0])  # own against real
 
     def one_round(state, _):
-        current, bend = state
-        setting = start._replace(current=current)
-        mixed = coupling(scheme, setting, bend if bent else None)
-        real_noise, real_cross = real_pair(scheme, setting, bend if bent else None)
-        kinds = (jnp.ones_like(current), current, jnp.sqrt(current)), (real_noise, start.real, real_cross)
+        current, angle = state
+        now, angle = start._replace(current=current), angle if bent else None
+        kinds = own_pairs(row, now), real_pairs(row, now, angle)
 
         def fit(t, x, of_data=False):
-            (own, one), (real, other) = (_kind(t, x, *kind, start.ridge, of_data) for kind in kinds)
-            share = jax.nn.sigmoid(prior + own - real)[:, None]
-            return share * one + (1 - share) * other
+            (own, own_fit), (real, real_fit) = (_kind(t, x, *kind, start.ridge, of_data) for kind in kinds)
+            share = jax.nn.sigmoid(real - own - prior)[:, None]
+            return mixed(own_fit, real_fit, share)
 
         def denoised(index, x):
             return x + (fit(index / denoiser_steps, x, of_data=True) - x) / (denoiser_steps - index)
 
         def step(index, x):
             t, h = index / STEPS, 1 / STEPS
-            one = fit(t, x)
-            two = fit(t + h / 2, x + h / 2 * one)
-            three = fit(t + h / 2, x + h / 2 * two)
-            four = fit(t + h, x + h * three)
-            return x + h / 6 * (one + 2 * two + 2 * three + four)
+            first = fit(t, x)
+            second = fit(t + h / 2, x + h / 2 * first)
+            third = fit(t + h / 2, x + h / 2 * second)
+            return x + h / 6 * (first + 2 * second + 2 * third + fit(t + h, x + h * third))
 
         walk = (STEPS, step) if denoiser_steps is None else (denoiser_steps, denoised)
         following = mass @ jax.lax.fori_loop(0, *walk, noise) ** 2
-        return (following, angle(*mixed, start.ridge)), following
+        return (following, angle_of(*coupling(row, now, angle), start.ridge)), following
 
-    _, later = jax.lax.scan(one_round, (start.current, bend), length=rounds)
+    _, later = jax.lax.scan(one_round, (start.current, angle), length=rounds)
     return jnp.concatenate([start.current[None], later])
 
 

@@ -14,13 +14,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ... import check
-from .couplings import Elementwise, make_setting, real_pair
+from ...check import Elementwise
+from ...schemes import mixed
+from ..bisection import DEAD, bisected
+from .couplings import checked, real_pairs
 
-BISECTIONS = 60
 REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
 NODES = 400  # of the Gauss–Legendre rule in |x0|
 MOST_ATOMS = 4096
-TRAJECTORY_SCHEMES = ("reflow", "ra", "anchored", "fresh")
+WITHOUT = ("inverted, refreshed",)  # kinds of real noise that have no form here: it is yet unknown what inverts
+WITHOUT_LATER = (*WITHOUT, "diffused", "scattered")  # nor these, once the model is not linear
 
 
 def network_variance(
@@ -40,19 +43,22 @@ def network_variance(
     being 1 + τ and q + τ (q of the scheme's real pairs), and g² + τ and λ0 + τ.
 
     Args:
-        scheme: "reflow", "ra", "anchored", "oras" or "fresh", see `couplings`.
+        scheme: by name, see `couplings`; pairs that are refreshed have no such form.
         real_variance: λ0 > 0, of the real data N(0, λ0 I).
         dimension: d ≥ 1.
         real_fraction, ridge, initial_variance, anchor_variance, diffusion: see `scheme_trajectory`.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> settings = {"initial_variance": 1.5, "real_fraction": 0.3, "ridge": 0.2}
+        >>> round(float(flow.network_variance("fresh", 4.0, **settings)), 3)
+        1.993
+        >>> round(float(flow.scheme_trajectory("fresh", 4.0, 1, **settings)[1]), 3)
+        2.042
     """
-    setting = make_setting(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    if scheme == "reflow":
-        setting = setting._replace(fraction=jnp.zeros_like(setting.fraction))
-    real_noise, _ = real_pair(scheme, setting)
-    return _one_round(setting, real_noise, check.integer("dimension", dimension, 1))
+    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion
+    row, start = checked(scheme, *arguments, without=WITHOUT)
+    return _one_round(start, real_pairs(row, start).noise_moment, check.integer("dimension", dimension, 1))
 
 
 def network_trajectory(
@@ -68,11 +74,11 @@ def network_trajectory(
     """E G_j(z)² of rounds 0 … J in d = 1, G_{j+1} = F₁⁻¹ ∘ F₀, where F₀ and F₁ are made by G_j itself, Gaussian or not.
 
     F₀ and F₁ are the distribution functions of x0 + √τ e and x1 + √τ e over the round's pairs; the law of G_j(z), and
-    of G_j⁻¹(x1) for "ra", is held as atoms, so the ridge must blur them: τ > 0. The first model and the anchor are
-    linear.
+    of G_j⁻¹(x1) where real data are inverted, is held as atoms, so the ridge must blur them: τ > 0. The first model and
+    the anchor are linear.
 
     Args:
-        scheme: "reflow", "ra", "anchored" or "fresh"; the reverse SDE of a non-Gaussian model has no such form.
+        scheme: by name, see `couplings`; the reverse SDE of a non-Gaussian model has no such form, nor has refreshing.
         real_variance: λ0 > 0.
         rounds: J ≥ 0.
         ridge: τ > 0.
@@ -84,63 +90,58 @@ def network_trajectory(
         The variance generated at rounds 0 … J, (J + 1, …), the round axis first.
 
     Raises:
-        ValueError: an argument outside its range; a ridge too small beside the variances, for which the law is close.
+        ValueError: a ridge too small beside the variances, for which the law of `scheme_trajectory` is close.
+
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.network_trajectory("ra", 4.0, 2, ridge=0.2, real_fraction=0.3).round(3).tolist()
+        [4.0, 3.5, 3.097]
     """
-    check.one_of("scheme", scheme, TRAJECTORY_SCHEMES)
     rounds = check.integer("rounds", rounds, 0)
     ridge = check.positive("ridge", ridge)
-    setting = make_setting(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, 0.0)
-    if scheme == "reflow":
-        setting = setting._replace(fraction=jnp.zeros_like(setting.fraction))
-    widths = jnp.sqrt(jnp.stack([setting.real, setting.current, jnp.ones_like(setting.real)]))
+    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, 0.0
+    row, start = checked(scheme, *arguments, without=WITHOUT_LATER)
+    widths = jnp.sqrt(jnp.stack([start.real, start.current, jnp.ones_like(start.real)]))
     # Atoms are spaced by at most .7 √τ, where the rule of equal spacings has an error of e^(−2π²/.49).
-    spread = jnp.max(widths, axis=0) / jnp.min(widths, axis=0) / jnp.sqrt(setting.ridge)
+    spread = jnp.max(widths, axis=0) / jnp.min(widths, axis=0) / jnp.sqrt(start.ridge)
     atoms = max(64, int(np.ceil(REACH * float(jnp.max(spread)) / 0.7)))
     if atoms > MOST_ATOMS:
         raise ValueError(f"ridge must not be so small beside the variances: {atoms} atoms, of {MOST_ATOMS} at most")
-    flat = jax.tree.map(jnp.ravel, setting)
-    result = jax.lax.map(partial(_rounds, scheme, rounds, atoms), flat)
-    return jnp.moveaxis(result, 0, 1).reshape(rounds + 1, *setting.real.shape)
+    flat = jax.tree.map(jnp.ravel, start)
+    result = jax.lax.map(partial(_rounds, row, rounds, atoms), flat)
+    return jnp.moveaxis(result, 0, 1).reshape(rounds + 1, *start.real.shape)
 
 
 @partial(jax.jit, static_argnames="dimension")
-def _one_round(setting, real_noise, dimension):
-    fraction, ridge = setting.fraction, setting.ridge
-    starts, ends = (1 + ridge, real_noise + ridge), (setting.current + ridge, setting.real + ridge)
+def _one_round(start, real_noise, dimension):
+    fraction, ridge = start.fraction, start.ridge
+    starts, ends = (1 + ridge, real_noise + ridge), (start.current + ridge, start.real + ridge)
     half = dimension / 2
 
     def beyond(square, variances):
         tails = [jax.scipy.special.gammaincc(half, square / variance / 2) for variance in variances]
-        return (1 - fraction) * tails[0] + fraction * tails[1]
+        return mixed(*tails, fraction)
 
     def stretched(square):
-        """ln |G|² where |z|² is `square`."""
+        """|G|² where |z|² is `square`."""
         goal = beyond(square, starts)
-        low = jnp.log(square * jnp.minimum(*ends) / jnp.maximum(*starts))
-        high = jnp.log(square * jnp.maximum(*ends) / jnp.minimum(*starts))
-
-        def halve(_, bracket):
-            low, high = bracket
-            middle = (low + high) / 2
-            short = beyond(jnp.exp(middle), ends) > goal
-            return jnp.where(short, middle, low), jnp.where(short, high, middle)
-
-        low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
-        return (low + high) / 2
+        low, high = jnp.minimum(*ends) / jnp.maximum(*starts), jnp.maximum(*ends) / jnp.minimum(*starts)
+        return bisected(lambda mapped: beyond(mapped, ends) > goal, square * low, square * high)
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     bottom, top = max(0.0, dimension**0.5 - REACH), dimension**0.5 + REACH
     radius = jnp.asarray(bottom + (nodes + 1) * (top - bottom) / 2)
     log_density = (dimension - 1) * jnp.log(radius) - radius**2 / 2 - (half - 1) * np.log(2) - jax.lax.lgamma(half)
     mass = jnp.asarray(weights) * (top - bottom) / 2 * jnp.exp(log_density)
-    squares = jnp.exp(jax.lax.map(stretched, radius**2))
+    squares = jax.lax.map(stretched, radius**2)
     return jnp.tensordot(mass, squares, axes=1) / dimension
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _rounds(scheme, rounds, atoms, setting):
+def _rounds(row, rounds, atoms, start):
     """The trajectory of one direction. Laws are symmetric: a node z > 0 stands for −z also."""
-    real, fraction, ridge, initial, anchor, _ = setting
+    real, fraction, ridge, initial, *_ = start
+    inverts, real_noise = row.real == "inverted", real_pairs(row, start).noise_moment
     z = (jnp.arange(atoms, dtype=jnp.float64) + 0.5) * (REACH / atoms)
     mass = jnp.exp(-(z**2) / 2)
     mass = mass / jnp.sum(mass)
@@ -157,31 +158,21 @@ def _rounds(scheme, rounds, atoms, setting):
         goal = jax.lax.map(beyond_here, points)
         variances = jnp.stack([real, initial, jnp.ones_like(real)])
         most = 20 * REACH * jnp.max(variances) / jnp.min(variances)
-
-        def halve(_, bracket):
-            low, high = bracket
-            middle = (low + high) / 2
-            short = jax.lax.map(beyond_there, middle) > goal
-            return jnp.where(short, middle, low), jnp.where(short, high, middle)
-
-        low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.zeros_like(points), jnp.full_like(points, most)))
-        return (low + high) / 2
+        short = lambda there: jax.lax.map(beyond_there, there) > goal  # noqa: E731
+        return bisected(short, jnp.full_like(points, DEAD), jnp.full_like(points, most))
 
     def one_round(state, _):
         generated, inverted = state
 
         def beyond_noise(x):
-            if scheme == "ra":
-                tail = blurred(x, inverted)
-            else:
-                tail = gaussian(x, (real / anchor if scheme == "anchored" else 1.0) + ridge)
-            return (1 - fraction) * gaussian(x, 1 + ridge) + fraction * tail
+            tail = blurred(x, inverted) if inverts else gaussian(x, real_noise + ridge)
+            return mixed(gaussian(x, 1 + ridge), tail, fraction)
 
         def beyond_data(x):
-            return (1 - fraction) * blurred(x, generated) + fraction * gaussian(x, real + ridge)
+            return mixed(blurred(x, generated), gaussian(x, real + ridge), fraction)
 
         following = matched(z, beyond_noise, beyond_data)
-        inverse = matched(sources, beyond_data, beyond_noise) if scheme == "ra" else inverted
+        inverse = matched(sources, beyond_data, beyond_noise) if inverts else inverted
         return (following, inverse), jnp.sum(mass * following**2)
 
     _, later = jax.lax.scan(one_round, (jnp.sqrt(initial) * z, sources / jnp.sqrt(initial)), length=rounds)

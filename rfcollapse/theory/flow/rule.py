@@ -6,33 +6,32 @@ for gentle flows and can be far off, and unsafe, elsewhere: use the mechanism's 
 """
 
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from ... import check
+from ...check import Elementwise
 
 ROUNDING = 1e-12  # by which a required fraction may exceed 1 and still count as 1
 
 
-def retention_rule(rate: Real[ArrayLike, "*#shape"], real_fraction: Real[ArrayLike, "*#shape"]) -> Float[Array, "..."]:
+def retention_rule(rate: Elementwise, real_fraction: Elementwise) -> Float[Array, "..."]:
     """R = λ*/λ0 = α/(α + e^r − 1), the retained part of the variance; 1 where nothing decays (r = 0).
 
     Args:
         rate: r ≥ 0, the log-variance lost in a round, at the retained level.
         real_fraction: α in [0, 1].
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> round(float(flow.retention_rule(0.1, 0.3)), 3)
+        0.74
     """
     rate, real_fraction = check.nonnegative("rate", rate), check.fraction("real_fraction", real_fraction)
-    check.broadcastable(rate=rate, real_fraction=real_fraction)
-    rate, real_fraction = jnp.broadcast_arrays(rate, real_fraction)
+    rate, real_fraction = check.broadcast(rate=rate, real_fraction=real_fraction)
     return jnp.where(rate > 0, real_fraction / (real_fraction + jnp.expm1(jnp.where(rate > 0, rate, 1.0))), 1.0)
 
 
-def required_fraction_for_rate(
-    rate: Real[ArrayLike, "*#shape"], retention: Real[ArrayLike, "*#shape"]
-) -> Float[Array, "..."]:
+def required_fraction_for_rate(rate: Elementwise, retention: Elementwise) -> Float[Array, "..."]:
     """α = (e^r − 1) R/(1 − R), the real fraction that retains R of the variance.
 
     Args:
@@ -42,12 +41,13 @@ def required_fraction_for_rate(
     Returns:
         α in [0, 1]; inf where even α = 1 does not do, R > e^(−r): the model itself loses more in its one round.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> round(float(flow.required_fraction_for_rate(0.1, 0.75)), 3)
+        0.316
     """
     rate, retention = check.nonnegative("rate", rate), check.fraction("retention", retention)
-    check.broadcastable(rate=rate, retention=retention)
-    rate, retention = jnp.broadcast_arrays(rate, retention)
+    rate, retention = check.broadcast(rate=rate, retention=retention)
     loss = jnp.where(retention < 1, 1 - retention, jnp.finfo(jnp.float64).tiny)
     fraction = jnp.expm1(rate) * retention / loss
     return jnp.where(fraction > 1 + ROUNDING, jnp.inf, jnp.minimum(fraction, 1.0))

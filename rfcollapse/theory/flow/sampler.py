@@ -14,63 +14,54 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-from .grid import Steps, time_grid
+from ...check import Elementwise
+from .grid import time_grid
 
 METHODS = ("euler", "heun", "midpoint")
 
 
-def velocity_gain(time: Real[ArrayLike, "*#shape"], variance: Real[ArrayLike, "*#shape"]) -> Float[Array, "..."]:
+def velocity_gain(time: Elementwise, variance: Elementwise) -> Float[Array, "..."]:
     """a(t) = (tλ − (1−t)) / (t²λ + (1−t)²), where v(x, t) = E[x1 − x0 | x_t = x] = a(t) x. Its flow maps x0 to √λ x0.
 
     Args:
         time: t in [0, 1].
         variance: λ > 0.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import flow
+        >>> flow.velocity_gain(np.array([0.0, 0.5, 1.0]), 4.0).tolist()
+        [-1.0, 1.2, 1.0]
     """
     time, variance = check.fraction("time", time), check.positive("variance", variance)
-    check.broadcastable(time=time, variance=variance)
-    time, variance = jnp.broadcast_arrays(time, variance)
+    time, variance = check.broadcast(time=time, variance=variance)
     return (time * variance - (1 - time)) / (time**2 * variance + (1 - time) ** 2)
 
 
-def denoiser_gain(time: Real[ArrayLike, "*#shape"], variance: Real[ArrayLike, "*#shape"]) -> Float[Array, "..."]:
-    """D(t) = tλ / (t²λ + (1−t)²), where E[x1 | x_t = x] = D(t) x = A(σ_t) x/t.
-
-    A(σ) = λ/(λ + σ²) is the optimal denoising autoencoder at the noise σ_t = (1−t)/t. An Euler step moves x by
-    h (D(t)x − x)/(1−t), so N Euler steps are a chain of N such autoencoders (Zhu et al., arXiv 2412.08175, argue
-    likewise); the one of two equal steps is a single autoencoder at σ = 1, fed with noise.
-
-    Args:
-        time: t in [0, 1].
-        variance: λ > 0.
-
-    Raises:
-        ValueError: an argument outside its range.
-    """
-    time, variance = check.fraction("time", time), check.positive("variance", variance)
-    check.broadcastable(time=time, variance=variance)
-    time, variance = jnp.broadcast_arrays(time, variance)
-    return time * variance / (time**2 * variance + (1 - time) ** 2)
-
-
-def euler_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array, "*shape"]:
+def euler_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
     """g_N = √λ Π cos(θ_{i+1} − θ_i), tan θ_i = √λ t_i/(1−t_i): the cosine law, exact on any grid. Ours.
 
-    An Euler step is the projection of u(t_{i+1}) on u(t_i). One step from noise gives 0, two give λ/(λ + 1).
+    An Euler step is the projection of u(t_{i+1}) on u(t_i). It moves x by h (D(t)x − x)/(1−t), where D(t)x =
+    E[x1 | x_t = x] = A(σ_t) x/t with A(σ) = λ/(λ + σ²), the optimal denoising autoencoder at the noise σ_t = (1−t)/t:
+    N steps are a chain of N autoencoders (Zhu et al., arXiv 2412.08175, argue likewise). One step from noise gives 0;
+    two, λ/(λ + 1), are a single autoencoder at σ = 1, fed with noise.
 
     Args:
         variance: λ ≥ 0.
         steps: N uniform steps, or a grid of N + 1 times from 0 to 1.
 
-    Raises:
-        ValueError: a negative variance; a grid that does not increase from 0 to 1.
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.theory import flow
+        >>> float(flow.euler_gain(1.0, 2))
+        0.5
+        >>> round(float(flow.euler_gain(1.0, np.array([0.0, 0.2, 0.5, 1.0]))), 3)
+        0.588
     """
     return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "euler")
 
 
-def heun_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array, "*shape"]:
+def heun_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
     """g = √λ Π [cos Δ_i + ½ (|u_i|/|u_{i+1}|) sin²Δ_i], Δ_i = θ_{i+1} − θ_i: N steps of Heun's method. Ours.
 
     At λ → 0 it tends to h/2, h the last step, and not to 0: the limit is what is returned there.
@@ -79,21 +70,25 @@ def heun_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array,
         variance: λ ≥ 0.
         steps: N uniform steps, or a grid of N + 1 times from 0 to 1.
 
-    Raises:
-        ValueError: a negative variance; a grid that does not increase from 0 to 1.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> round(float(flow.heun_gain(1.0, 10)), 4)
+        0.9993
     """
     return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "heun")
 
 
-def midpoint_gain(variance: Real[ArrayLike, "*shape"], steps: Steps) -> Float[Array, "*shape"]:
+def midpoint_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
     """g = √λ Π cos(φ_i − ψ_i): N midpoint steps, φ_i and ψ_i the angles of the first and second half of step i. Ours.
 
     Args:
         variance: λ ≥ 0.
         steps: N uniform steps, or a grid of N + 1 times from 0 to 1.
 
-    Raises:
-        ValueError: a negative variance; a grid that does not increase from 0 to 1.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> round(float(flow.midpoint_gain(1.0, 10)), 4)
+        0.9999
     """
     return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "midpoint")
 

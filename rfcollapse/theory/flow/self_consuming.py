@@ -13,14 +13,15 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-from .grid import Steps, time_grid
+from ...check import Elementwise
+from ...schemes import mixed
+from ..bisection import bisected
+from .grid import time_grid
 from .sampler import METHODS, sampler_gain, sampler_loss
-
-BISECTIONS = 70  # halvings of ln λ over [−60, 60]: down to rounding
 
 
 def self_consuming_rate(
-    variance: Real[ArrayLike, "*shape"], steps: Steps, *, method: str = "euler"
+    variance: Real[ArrayLike, "*shape"], steps: check.Steps, *, method: str = "euler"
 ) -> Float[Array, "*shape"]:
     """r = −ln(g_N(λ)²/λ), the log-variance lost in one round; Euler: −Σ ln cos²(θ_{i+1} − θ_i). Ours.
 
@@ -35,38 +36,39 @@ def self_consuming_rate(
     Returns:
         r, a rate per round; infinite for a single Euler step, which maps noise to its mean.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> round(float(flow.self_consuming_rate(1.0, 10)), 3)
+        0.258
     """
     check.one_of("method", method, METHODS)
     return sampler_loss(check.positive("variance", variance), time_grid(steps), method)
 
 
-def self_consuming_rate_asymptotic(
-    variance: Real[ArrayLike, "*#shape"], steps: Real[ArrayLike, "*#shape"]
-) -> Float[Array, "..."]:
+def self_consuming_rate_asymptotic(variance: Elementwise, steps: Elementwise) -> Float[Array, "..."]:
     """r ≈ (1 + πk/4)/N + [πk³/64 + (k² − 1)/6]/N³, k = √λ + 1/√λ: N uniform Euler steps, N ≫ k. Ours.
 
     Args:
         variance: λ > 0.
         steps: N > 0.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> round(float(flow.self_consuming_rate_asymptotic(1.0, 10.0)), 3)
+        0.258
     """
     variance, steps = check.positive("variance", variance), check.positive("steps", steps)
-    check.broadcastable(variance=variance, steps=steps)
-    variance, steps = jnp.broadcast_arrays(variance, steps)
+    variance, steps = check.broadcast(variance=variance, steps=steps)
     k = jnp.sqrt(variance) + 1 / jnp.sqrt(variance)
     return (1 + math.pi * k / 4) / steps + (math.pi * k**3 / 64 + (k**2 - 1) / 6) / steps**3
 
 
 def self_consuming_trajectory(
-    variance: Real[ArrayLike, "*#shape"],
-    steps: Steps,
+    variance: Elementwise,
+    steps: check.Steps,
     rounds: int,
     *,
-    real_fraction: Real[ArrayLike, "*#shape"] = 0.0,
+    real_fraction: Elementwise = 0.0,
     method: str = "euler",
 ) -> Float[Array, "rounds_and_start ..."]:
     """λ_{j+1} = g_N(m_j)², m_j = (1−α)λ_j + αλ_0: the variance of each round, fitted to own and real data. Ours.
@@ -83,19 +85,18 @@ def self_consuming_trajectory(
     Returns:
         λ_0 … λ_J, (J + 1, …), the round axis first; 0 once it underflows.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> flow.self_consuming_trajectory(1.0, 10, 3, real_fraction=0.2).round(3).tolist()
+        [1.0, 0.773, 0.632, 0.544]
     """
     variance, real_fraction = check.nonnegative("variance", variance), check.fraction("real_fraction", real_fraction)
     check.one_of("method", method, METHODS)
-    check.broadcastable(variance=variance, real_fraction=real_fraction)
-    variance, real_fraction = jnp.broadcast_arrays(variance, real_fraction)
+    variance, real_fraction = check.broadcast(variance=variance, real_fraction=real_fraction)
     return _trajectory(variance, real_fraction, time_grid(steps), check.integer("rounds", rounds, 0), method)
 
 
-def self_consuming_lifetime(
-    variance: Real[ArrayLike, "*#shape"], steps: Real[ArrayLike, "*#shape"]
-) -> Float[Array, "..."]:
+def self_consuming_lifetime(variance: Elementwise, steps: Elementwise) -> Float[Array, "..."]:
     """2N ∫_0^{√λ} dy/(y + (π/4)(1 + y²)) = (4N/D) atan(D√λ/(√λ + π/2)), D = √(π²/4 − 1): rounds until collapse. Ours.
 
     The leading rate in N makes √λ reach zero in finite time, at most (4N/D) atan D = 2.908 N rounds from *any* λ;
@@ -109,8 +110,10 @@ def self_consuming_lifetime(
     Returns:
         A real number of rounds.
 
-    Raises:
-        ValueError: an argument outside its range.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> round(float(flow.self_consuming_lifetime(1.0, 10.0)), 1)
+        14.5
     """
     variance, steps = check.nonnegative("variance", variance), check.positive("steps", steps)
     check.broadcastable(variance=variance, steps=steps)
@@ -119,32 +122,25 @@ def self_consuming_lifetime(
     return 4 * steps / root * jnp.arctan2(root * std, std + math.pi / 2)
 
 
-def heun_sink(steps: Steps) -> Float[Array, ""]:
+def heun_sink(steps: check.Steps) -> Float[Array, ""]:
     """λ* = g(λ*)², the variance to which rounds of Heun sampling drift: ≈ 1 − 2.678/N, not zero. Ours.
 
     Args:
         steps: N uniform steps, or a grid of N + 1 times from 0 to 1.
 
-    Raises:
-        ValueError: a grid that does not increase from 0 to 1.
+    Example:
+        >>> from rfcollapse.theory import flow
+        >>> round(float(flow.heun_sink(10)), 3)
+        0.763
     """
     grid = time_grid(steps)
-
-    def halve(_, bracket):
-        low, high = bracket
-        middle = (low + high) / 2
-        gains = sampler_loss(jnp.exp(middle), grid, "heun") < 0
-        return jnp.where(gains, middle, low), jnp.where(gains, high, middle)
-
-    low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.asarray(-60.0), jnp.asarray(60.0)))
-    return jnp.exp((low + high) / 2)
+    return bisected(lambda variance: sampler_loss(variance, grid, "heun") < 0, jnp.asarray(1e-26), jnp.asarray(1e26))
 
 
 @partial(jax.jit, static_argnames=("rounds", "method"))
 def _trajectory(variance, real_fraction, grid, rounds, method):
     def one_round(current, _):
-        pool = (1 - real_fraction) * current + real_fraction * variance
-        following = sampler_gain(pool, grid, method) ** 2
+        following = sampler_gain(mixed(current, variance, real_fraction), grid, method) ** 2
         return following, following
 
     _, later = jax.lax.scan(one_round, variance, length=rounds)

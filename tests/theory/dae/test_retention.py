@@ -79,16 +79,13 @@ def test_without_real_data_the_threshold_decides():
 
 
 def test_bistable_window():
-    alpha = float(dae.bistable_fraction(1.0, 2**0.5))
-    assert alpha == pytest.approx(1 / 28, rel=1e-12)
-    assert float(dae.bistable_fraction(1.0, 1.2)) == 0
-
     def positive_roots(u0, alpha, rho):
         roots = np.roots([alpha, 2 - (1 - alpha) * rho - alpha * u0, 1 - 2 * alpha * u0, -alpha * u0])
         return sorted(roots[(abs(roots.imag) < 1e-9) & (roots.real > 0)].real)
 
     for rho in (1.6, 2.0, 2.4):
-        edge = float(dae.bistable_fraction(1.0, rho**0.5))
+        odds = (2 * rho - 3) ** 3 / (27 * (rho - 1) ** 2)
+        edge = odds / (1 + odds)
         levels = np.geomspace(0.1, 1e4, 4000)
         assert any(len(positive_roots(u0, 0.5 * edge, rho)) == 3 for u0 in levels)
         assert not any(len(positive_roots(u0, 1.1 * edge, rho)) == 3 for u0 in levels)
@@ -192,7 +189,6 @@ def test_retention_can_be_jitted_and_vmapped():
         (lambda: dae.contraction_factor(1.0, 1.0, np.nan), "real_fraction"),
         (lambda: dae.retained_cycle(1.0, 1.0, 0.1, 0), "real_every must be at least 1"),
         (lambda: dae.retained_cycle(1.0, 1.0, 0.1, 2, resample_std=2.0), "resample_std must be at most √2"),
-        (lambda: dae.bistable_fraction(0.0, 1.0), "noise_std"),
     ],
 )
 def test_bad_input_is_named(call, words, unchecked):

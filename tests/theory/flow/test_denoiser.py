@@ -3,13 +3,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rfcollapse.theory.flow import SCHEMES, denoiser_trajectory, scheme_coupling, scheme_trajectory
+from rfcollapse.schemes import SCHEMES
+from rfcollapse.theory.flow import denoiser_trajectory, scheme_coupling, scheme_trajectory
 
 
 def euler_denoiser(noise, data, cross, ridge, times):
     """N steps x += h (Dx − x)/(1−t) from x = 1, D the ridge fit of x1 on x_t over points that have these moments."""
     lower = np.linalg.cholesky(np.array([[noise, cross], [cross, data]]) + 1e-300 * np.eye(2))
-    x0, x1 = lower @ np.array([[1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0]])
+    return fitted_to_points(*lower @ np.array([[1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0]]), ridge, times)
+
+
+def fitted_to_points(x0, x1, ridge, times):
+    """The same for points that have four times the moments."""
     x = 1.0
     for t, after in pairwise(times):
         at = (1 - t) * x0 + t * x1
@@ -18,7 +23,7 @@ def euler_denoiser(noise, data, cross, ridge, times):
     return x
 
 
-@pytest.mark.parametrize("scheme", ["anchored", "oras", "fresh"])
+@pytest.mark.parametrize("scheme", ["anchored", "oras", "naive_oras", "fresh", "self_consuming"])
 @pytest.mark.parametrize("grid", ["uniform", "own"])
 def test_rounds_are_those_of_the_fitted_denoiser(scheme, grid):
     steps = 6 if grid == "uniform" else np.array([0, 0.1, 0.5, 0.7, 1.0])
@@ -31,6 +36,20 @@ def test_rounds_are_those_of_the_fitted_denoiser(scheme, grid):
         expected.append(variance)
     path = denoiser_trajectory(scheme, 4.0, 4, steps=steps, ridge=0.07, initial_variance=2.0, **settings)
     np.testing.assert_allclose(path, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("steps, ridge, fraction", [(1, 0.05, 0.3), (10, 0.05, 0.3), (10, 0.02, 0.7), (10, 0.0, 0.3)])
+def test_refreshed_pairs_are_inverted_until_nothing_changes(steps, ridge, fraction):
+    real, times, variance, expected = 4.0, np.linspace(0, 1, steps + 1), 2.0, [2.0]
+    for _ in range(3):
+        training = variance
+        for _ in range(400):
+            x1 = 2 * np.sqrt([(1 - fraction) * variance, fraction * real])  # own and real, each made by a gain
+            training = fitted_to_points(x1 / np.sqrt([variance, training]), x1, ridge, times) ** 2
+        variance = training
+        expected.append(variance)
+    path = denoiser_trajectory("ora", real, 3, steps=steps, ridge=ridge, real_fraction=fraction, initial_variance=2.0)
+    np.testing.assert_allclose(path, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("scheme", ["reflow", "ra"])
@@ -67,7 +86,7 @@ def test_where_each_scheme_ends():
         )
         for scheme in SCHEMES
     }
-    assert ends["reflow"] < 1e-10 and ends["ra"] < 1e-4
+    assert ends["reflow"] < 1e-10 and ends["ra"] < 1e-4 and ends["ora"] < 1e-10 and ends["naive_oras"] < 1e-2
     assert ends["anchored"] > 2 and ends["fresh"] > 1.5 and ends["oras"] > 1
 
 

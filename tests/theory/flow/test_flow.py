@@ -1,3 +1,4 @@
+import doctest
 import inspect
 
 import pytest
@@ -6,8 +7,9 @@ from rfcollapse.theory import flow
 
 
 @pytest.mark.parametrize("name", flow.__all__)
-def test_the_door_opens_on_documented_names(name):
-    assert inspect.getdoc(getattr(flow, name))
+def test_the_door_opens_on_names_with_an_example(name):
+    (example,) = doctest.DocTestFinder(recurse=False).find(getattr(flow, name), name, module=False)
+    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_the_signatures_others_rely_on():

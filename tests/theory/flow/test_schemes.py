@@ -6,19 +6,23 @@ import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
 
+from rfcollapse.schemes import SCHEMES, Scheme
 from rfcollapse.theory.flow import (
-    SCHEMES,
     coupling_angle,
     coupling_gain,
+    denoiser_trajectory,
+    mixed_pairs_trajectory,
+    network_trajectory,
+    network_variance,
     one_step_gain,
-    reverse_sde_correlation,
     scheme_contraction,
     scheme_coupling,
     scheme_limit,
     scheme_trajectory,
 )
+from rfcollapse.theory.flow.couplings import forgetting
 
-REAL, START, ANCHOR, FRACTION, DIFFUSION = 4.0, 1.7, 2.9, 0.3, 0.8
+REAL, START, ANCHOR, FRACTION, DIFFUSION, RIDGE = 4.0, 1.7, 2.9, 0.3, 0.8, 0.2
 SETTINGS = dict(real_fraction=FRACTION, initial_variance=START, anchor_variance=ANCHOR, diffusion=DIFFUSION)
 
 
@@ -27,22 +31,31 @@ def two_points(*scales):
     return [scale * axis.ravel() for scale, axis in zip(scales, np.meshgrid(*[[-1.0, 1.0]] * len(scales)))]
 
 
-def weighted_pairs(scheme, variance, memory=None):
-    """x0, x1 and weights of a round's pairs, from the scheme's description; memory: √κ of the reverse SDE."""
-    gain = np.sqrt(variance)
-    first, second = two_points(1.0, np.sqrt(REAL))  # noise, real data
-    if scheme == "reflow":
-        return first, gain * first, np.full(4, 0.25)
-    if scheme == "ra":
-        found = second / gain
-    elif scheme == "anchored":
-        found = second / np.sqrt(ANCHOR)
-    elif scheme == "oras":
-        found = memory * second / gain + np.sqrt(1 - memory**2) * first
-    else:
-        found = first
-    weights = np.concatenate([np.full(4, (1 - FRACTION) / 4), np.full(4, FRACTION / 4)])
-    return np.concatenate([first, found]), np.concatenate([gain * first, second]), weights
+def weighted_pairs(row, variance, memory=None, scatter=None, training=None):
+    """x0, x1 and weights of a round's pairs, from what the table says of the row.
+
+    memory: √κ of the reverse SDE; scatter: the variance that it adds without its score; training: g'² of the model in
+    training. By default both as on a straight path, and what refreshing until nothing changes leads to.
+    """
+    if row.refreshed and training is None:
+        training = variance
+        for _ in range(60):
+            training = flow_gain(fitted_velocity(*weighted_pairs(row, variance, training=training), RIDGE)) ** 2
+    gain, spreading = np.sqrt(variance), DIFFUSION**2 / np.sqrt(variance)
+    memory = np.exp(-spreading / 2) if memory is None else memory
+    noise, own, data = two_points(1.0, gain, np.sqrt(REAL))
+    own_noise = noise if row.own == "redrawn" else own / gain
+    real_noise = {
+        None: noise,
+        "redrawn": noise,
+        "inverted": data / np.sqrt(training or variance),
+        "anchored": data / np.sqrt(ANCHOR),
+        "diffused": memory * data / gain + np.sqrt(max(1 - memory**2, 0)) * noise,
+        "scattered": data / gain + np.sqrt(spreading if scatter is None else scatter) * noise,
+    }[row.real]
+    share = 0.0 if row.real is None else FRACTION
+    weights = np.repeat([1 - share, share], len(noise)) / len(noise)
+    return np.concatenate([own_noise, real_noise]), np.concatenate([own, data]), weights
 
 
 def fitted_velocity(x0, x1, weights, ridge):
@@ -59,63 +72,134 @@ def flow_gain(velocity):
     return np.exp(quad(velocity, 0, 1, epsabs=1e-12, epsrel=1e-12)[0])
 
 
-def reverse_sde_memory(velocity, gain):
-    """√κ by the moments of dx = −[v + (ε²/2)(x/Q)] ds + ε dW, backwards from x1, Q the model's own marginal."""
+def reverse_sde(velocity, gain, score=True):
+    """E x0x1/g and E x0² by the moments of dx = −[v + (ε²/2)(x/Q)] ds + ε dW, backwards from x1, Q the model's own."""
 
     def model_variance(t):
         return np.exp(2 * quad(velocity, 0, t, epsabs=1e-12)[0])
 
     def slopes(s, state):  # s = 1 − t; the covariance with x1, and the variance started at the model's own
         t = 1 - s
-        drift = -velocity(t) - DIFFUSION**2 / 2 / model_variance(t)
+        drift = -velocity(t) - (DIFFUSION**2 / 2 / model_variance(t) if score else 0)
         return [drift * state[0], 2 * drift * state[1] + DIFFUSION**2]
 
     end = gain**2
     covariance, variance = solve_ivp(slopes, (0, 1), [end, end], rtol=1e-10, atol=1e-12).y[:, -1]
-    assert variance == pytest.approx(1, rel=1e-7)  # the score keeps the marginal: it starts at g² and arrives at 1
-    return covariance / gain
+    return covariance / gain, variance
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("ridge", [0.0, 0.2])
-def test_rounds_are_those_of_the_fitted_velocity(scheme, ridge):
-    variance, expected, one_step = START, [START], []
-    for _ in range(4):
-        memory = np.exp(-(DIFFUSION**2) / np.sqrt(variance) / 2)
-        velocity = fitted_velocity(*weighted_pairs(scheme, variance, memory), ridge)
-        one_step.append(1 + velocity(0.0))
-        variance = flow_gain(velocity) ** 2
-        expected.append(variance)
-    path = scheme_trajectory(scheme, REAL, 4, ridge=ridge, **SETTINGS)
+def test_rounds_are_those_of_the_fitted_velocity(scheme, ridge, monkeypatch):
+    monkeypatch.setitem(globals(), "RIDGE", ridge)
+    path, gains = predicted_rounds(scheme)
+    expected, one_step = fitted_rounds(SCHEMES[scheme])
     np.testing.assert_allclose(path, expected, rtol=1e-10)
-    gains = one_step_gain(scheme, REAL, ridge=ridge, **{**SETTINGS, "initial_variance": path[:-1]})
-    np.testing.assert_allclose(gains, one_step, rtol=1e-10)
+    np.testing.assert_allclose(gains, one_step, rtol=1e-10, atol=1e-14)
+
+
+def predicted_rounds(scheme, rounds=4):
+    path = scheme_trajectory(scheme, REAL, rounds, ridge=RIDGE, **SETTINGS)
+    return path, one_step_gain(scheme, REAL, ridge=RIDGE, **{**SETTINGS, "initial_variance": path[:-1]})
+
+
+def fitted_rounds(row, rounds=4):
+    path, one_step = [START], []
+    for _ in range(rounds):
+        velocity = fitted_velocity(*weighted_pairs(row, path[-1]), RIDGE)
+        one_step.append(1 + velocity(0.0))
+        path.append(flow_gain(velocity) ** 2)
+    return path, one_step
+
+
+@pytest.mark.parametrize("own", ["kept", "redrawn"])
+@pytest.mark.parametrize("real", ["inverted", "diffused"])
+def test_a_new_row_of_known_kinds_is_predicted(monkeypatch, own, real):
+    row = Scheme("a toy", own, real)
+    monkeypatch.setitem(SCHEMES, "toy", row)
+    path, gains = predicted_rounds("toy")
+    expected, one_step = fitted_rounds(row)
+    np.testing.assert_allclose(path, expected, rtol=1e-10)
+    np.testing.assert_allclose(gains, one_step, rtol=1e-10, atol=1e-14)
+    settings = dict(SETTINGS, ridge=RIDGE)
+    late = np.asarray(scheme_trajectory("toy", REAL, 400, **settings))
+    limit, factor = float(scheme_limit("toy", REAL, **settings)), float(scheme_contraction("toy", REAL, **settings))
+    assert late[-1] == pytest.approx(limit, rel=1e-9)
+    distance = late - limit
+    near = np.flatnonzero((abs(distance) < 1e-5) & (abs(distance) > 1e-8))
+    np.testing.assert_allclose(distance[near[1:]] / distance[near[:-1]], factor, atol=1e-5)
+    # A denoiser's step and the flow of the best velocity: from the moments of the fitted points, as for any row.
+    x0, x1, weights = weighted_pairs(row, START)
+    step = (weights @ (x0 * x1) / (weights @ x0**2 + RIDGE)) ** 2
+    assert float(denoiser_trajectory("toy", REAL, 1, steps=1, **settings)[1]) == pytest.approx(step, rel=1e-12)
+    best = float(network_variance("toy", REAL, **settings))
+    several = mixed_pairs_trajectory("toy", jnp.full(1, REAL), 1, **settings)[1, 0]
+    assert float(several) == pytest.approx(best, rel=2e-5)
+    # The row is read when it is asked for, not when a program was compiled under its name.
+    monkeypatch.setitem(SCHEMES, "toy", Scheme("another", "kept", None))
+    np.testing.assert_array_equal(predicted_rounds("toy")[0], predicted_rounds("reflow")[0])
+
+
+@pytest.mark.parametrize("scheme", ["anchored", "oras", "naive_oras"])
+def test_limits_can_be_differentiated(scheme):
+    def limit(ridge):
+        return scheme_limit(scheme, REAL, ridge=ridge, **SETTINGS)
+
+    difference = (limit(RIDGE + 1e-5) - limit(RIDGE - 1e-5)) / 2e-5
+    assert float(jax.grad(limit)(RIDGE)) == pytest.approx(float(difference), rel=1e-7)
+
+
+def test_refreshed_pairs_are_reflow_at_a_larger_ridge():
+    real, ridge = jnp.array([0.25, 4.0]), 0.2
+    path = scheme_trajectory("ora", real, 5, ridge=ridge, **SETTINGS)
+    shift = scheme_trajectory("reflow", real, 5, ridge=ridge / (1 - FRACTION), **SETTINGS)
+    np.testing.assert_allclose(path, shift, rtol=1e-13)
+    np.testing.assert_array_equal(scheme_trajectory("ora", real, 2, real_fraction=1.0, initial_variance=1.7), 1.7)
+    np.testing.assert_allclose(scheme_trajectory("ora", real, 1, real_fraction=1.0, ridge=0.1)[1], 1, rtol=1e-14)
+
+
+def test_a_reverse_sde_without_its_score_ends_in_noise():
+    """Its root in closed form; without ridge 1/g grows by ε²/(2λ0) a round in the end, whatever real data there are."""
+    real, ridge = np.array([0.25, 4.0]), np.array([[0.05], [1.0]])
+    pull = FRACTION * DIFFUSION**2
+    expected = (2 * ridge / (pull + np.sqrt(pull**2 + 4 * ridge**2))) ** 2 * np.ones(2)
+    np.testing.assert_allclose(scheme_limit("naive_oras", real, ridge=ridge, **SETTINGS), expected, rtol=1e-13)
+    np.testing.assert_array_equal(scheme_limit("naive_oras", real, **SETTINGS), 0)
+    np.testing.assert_allclose(scheme_contraction("naive_oras", real, **SETTINGS), 1, rtol=1e-12)
+    path = scheme_trajectory("naive_oras", real, 40_000, **SETTINGS)
+    growth = np.diff(1 / np.sqrt(np.asarray(path)[-2:]), axis=0)[0]
+    np.testing.assert_allclose(growth, DIFFUSION**2 / 2 / real, rtol=2e-3)
 
 
 @pytest.mark.parametrize("first_pairs, angle", [("straight", 0.0), ("independent", np.pi / 2), ("mixed", None)])
-def test_reverse_sde_correlation_against_its_moment_equations(first_pairs, angle):
+def test_reverse_sdes_against_their_moment_equations(first_pairs, angle):
     if first_pairs == "straight":
-        points = weighted_pairs("reflow", START)
+        points = weighted_pairs(SCHEMES["reflow"], START)
     elif first_pairs == "independent":
         points = *two_points(1.0, np.sqrt(START)), np.full(4, 0.25)
     else:
-        points = weighted_pairs("fresh", START)
+        points = weighted_pairs(SCHEMES["fresh"], START)
         angle = float(coupling_angle(*scheme_coupling("fresh", REAL, **SETTINGS)))
     velocity = fitted_velocity(*points, 0.0)
     gain = flow_gain(velocity)
-    expected = reverse_sde_memory(velocity, gain) ** 2
-    assert float(reverse_sde_correlation(gain**2, DIFFUSION, bend=angle)) == pytest.approx(expected, rel=1e-7)
+    forgotten = float(forgetting(gain**2, DIFFUSION, angle))
+    memory, variance = reverse_sde(velocity, gain)
+    assert memory**2 == pytest.approx(np.exp(-forgotten), rel=1e-7)
+    assert variance == pytest.approx(1, rel=1e-7)  # the score keeps the marginal: it starts at g² and arrives at 1
+    memory, variance = reverse_sde(velocity, gain, score=False)
+    assert memory == pytest.approx(1, rel=1e-7) and variance == pytest.approx(1 + forgotten, rel=1e-7)
 
 
-def test_bent_paths_are_followed_round_by_round():
-    ridge, variance, expected = 0.2, START, [START]
+@pytest.mark.parametrize("scheme", ["oras", "naive_oras"])
+def test_bent_paths_are_followed_round_by_round(scheme):
+    variance, expected = START, [START]
     velocity = fitted_velocity(*two_points(1.0, np.sqrt(START)), np.full(4, 0.25), 0.0)  # a first model on fresh pairs
     for _ in range(3):
-        memory = reverse_sde_memory(velocity, np.sqrt(variance))
-        velocity = fitted_velocity(*weighted_pairs("oras", variance, memory), ridge)
+        memory, second = reverse_sde(velocity, np.sqrt(variance), score=scheme == "oras")
+        velocity = fitted_velocity(*weighted_pairs(SCHEMES[scheme], variance, memory, max(second - 1, 0)), RIDGE)
         variance = flow_gain(velocity) ** 2
         expected.append(variance)
-    path = scheme_trajectory("oras", REAL, 3, ridge=ridge, initial_angle=np.pi / 2, **SETTINGS)
+    path = scheme_trajectory(scheme, REAL, 3, ridge=RIDGE, initial_angle=np.pi / 2, **SETTINGS)
     np.testing.assert_allclose(path, expected, rtol=1e-7)
 
 
@@ -132,11 +216,13 @@ def test_bending_moves_the_limits_of_oras_little():
 def test_limit_and_contraction_are_what_the_rounds_do(scheme, ridge, start):
     real = jnp.array([0.25, 1.0, 4.0])
     settings = dict(SETTINGS, initial_variance=start, ridge=ridge)
+    if ridge == 0 and scheme == "naive_oras":  # tends to zero, but not geometrically
+        return
     path = np.asarray(scheme_trajectory(scheme, real, 2_000, **settings))
     limit, factor = (np.asarray(f(scheme, real, **settings)) for f in (scheme_limit, scheme_contraction))
     np.testing.assert_allclose(path[-1], limit, rtol=1e-11)
     distance = np.abs(path - limit) / limit
-    if ridge == 0 and scheme in ("reflow", "ra"):
+    if ridge == 0 and scheme in ("reflow", "ra", "ora"):
         assert np.all(distance < 1e-13)
         np.testing.assert_allclose(factor, 1, rtol=1e-15)
         return
@@ -167,14 +253,21 @@ def test_hard_corners_in_extended_precision():
                     a, tau, g2 = Decimal(fraction), Decimal(ridge), start
                     for _ in range(3):
                         kappa = (-Decimal("0.01") / g2.sqrt()).exp()
+                        row = SCHEMES[scheme]
+                        inverting = g2
+                        if row.refreshed and a < 1:  # what its own inversions leave where it is
+                            inverting = ((1 - a) * g2 + tau) / (1 - a + tau)
+                        elif row.refreshed and tau > 0:
+                            inverting = Decimal(1)
                         found = {
-                            "ra": real / g2,
+                            "inverted": real / inverting,
                             "anchored": real / anchor,
-                            "oras": 1 + (real / g2 - 1) * kappa,
-                            "fresh": Decimal(1),
-                            "reflow": Decimal(1),
-                        }[scheme]
-                        share = Decimal(0) if scheme == "reflow" else a
+                            "diffused": 1 + (real / g2 - 1) * kappa,
+                            "scattered": real / g2 + Decimal("0.01") / g2.sqrt(),
+                            "redrawn": Decimal(1),
+                            None: Decimal(1),
+                        }[row.real]
+                        share = Decimal(0) if row.real is None else a
                         g2 = ((1 - share) * g2 + share * real + tau) / (1 - share + share * found + tau)
                     path = scheme_trajectory(
                         scheme,
@@ -235,7 +328,12 @@ def test_elementwise_jitted_and_degenerate_settings():
         (lambda: scheme_limit("ra", 1.0, ridge=-1.0), "ridge must be at least 0"),
         (lambda: scheme_contraction("oras", 1.0, diffusion=np.nan), "diffusion must be at least 0 and be finite"),
         (lambda: one_step_gain("ra", [1.0, 2.0], ridge=[0, 0, 0]), "do not combine"),
-        (lambda: reverse_sde_correlation(1.0, 1.0, bend=-1.0), "bend/π must lie in"),
+        (lambda: network_variance("ora", 1.0), "'ora': no law here for 'kept' own noise with 'inverted, refreshed'"),
+        (
+            lambda: network_trajectory("oras", 1.0, 2, ridge=0.1),
+            "no law here for 'kept' own noise with 'diffused' real",
+        ),
+        (lambda: mixed_pairs_trajectory("ora", jnp.ones(1), 2), "no law here"),
     ],
 )
 def test_refusals(unchecked, call, words):

@@ -1,0 +1,76 @@
+"""The names of data, the same in every command: what a DATA argument stands for."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from .. import check
+from .gaussians import gaussian
+from .images import cifar10, digits, mnist, photo_patches
+from .mixtures import checkerboard, eight_gaussians, two_moons
+from .tables import READERS
+
+MIXTURES = {"eight_gaussians": eight_gaussians, "two_moons": two_moons, "checkerboard": checkerboard}
+IMAGES = {"digits": digits, "photos": photo_patches, "photos32": partial(photo_patches, 32)}
+FOLDERS = {"mnist": mnist, "cifar": cifar10}
+DATA_HELP = (
+    f"{', '.join([*IMAGES, *MIXTURES])}, gaussian:4,0.25 (variances), mnist:FOLDER, cifar:FOLDER, or a .npy, .npz or "
+    ".csv file with samples in rows"
+)
+
+
+class DataSource(NamedTuple):
+    """What a DATA argument stands for: something to draw from, images, or a file."""
+
+    name: str
+    """As it was given."""
+    draw: Callable | None = None
+    """(key, n) → n new rows, of a mixture or Gaussian."""
+    variances: Float[np.ndarray, " d"] | None = None
+    """λ of gaussian:λ1,λ2,…"""
+    images: Callable | None = None
+    """() → `Images`."""
+    path: Path | None = None
+    """A .npy, .npz or .csv file, for `sample_chunks`; it need not be there."""
+
+
+def find(name: str) -> DataSource:
+    """What a DATA argument stands for; nothing is read or drawn yet.
+
+    Args:
+        name: one of `DATA_HELP`.
+
+    Raises:
+        ValueError: names all that is understood.
+
+    Example:
+        >>> from rfcollapse import data
+        >>> data.find("gaussian:4,0.25").variances
+        array([4.  , 0.25])
+    """
+    kind, _, rest = name.partition(":")
+    if name in MIXTURES:
+        return DataSource(name, draw=MIXTURES[name])
+    if name in IMAGES:
+        return DataSource(name, images=IMAGES[name])
+    if kind in FOLDERS and rest:
+        return DataSource(name, images=partial(FOLDERS[kind], rest))
+    if kind == "gaussian" and rest:
+        variances = _variances(name, rest)
+        return DataSource(name, draw=lambda key, n: gaussian(key, n, jnp.diag(variances)), variances=variances)
+    path = Path(name)
+    if path.suffix.lower() in READERS or path.is_file():
+        return DataSource(name, path=path)
+    raise ValueError(f"data must be {DATA_HELP}; got {name!r}")
+
+
+def _variances(name, listed):
+    try:
+        return np.asarray(check.nonnegative("variances", [float(x) for x in listed.split(",")]))
+    except ValueError as error:
+        raise ValueError(f"data must be gaussian:VARIANCES, numbers ≥ 0 parted by commas; got {name!r}") from error
