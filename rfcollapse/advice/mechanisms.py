@@ -1,8 +1,8 @@
 """Ways in which self-training loses variance, a class each: one round, direction by direction, and its command line.
 
-A round is trained on a pool m = (1−α)λ + αλ0 of own data (λ) and real data (λ0) and multiplies nothing but the variance
-of each principal direction. What follows from that one round is in `retention`, and is reached from here, too. A new
-mechanism is a frozen dataclass, a `Mechanism` whose fields are made by `option`, entered into `MECHANISMS`.
+A round is trained on own data (λ) and a fraction α of real data (λ0), and changes nothing but the variance of each
+principal direction. What follows from that one round is in `retention`, and is reached from here, too. A new mechanism
+is a frozen dataclass, a `Mechanism` whose fields are made by `option`, entered into `MECHANISMS`.
 """
 
 import abc

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from .. import check
-from ..schemes import SCHEMES, Scheme
+from ..schemes import OWN_KINDS, REAL_KINDS, SCHEMES, Scheme
 from . import integrate
 from .integrate import Integrator, Steps
 from .velocity import NETS, PARAMETRISATIONS
@@ -161,6 +161,10 @@ class Plan(Checked):
             raise ValueError(
                 f"method must be 'euler' for a denoiser, which has no velocity at t = 1; got {self.method!r}"
             )
+        check.one_of(f"own noise of {self.scheme!r}", self.recipe.own, OWN_KINDS)
+        check.one_of(f"real noise of {self.scheme!r}", self.recipe.real, (None, *REAL_KINDS))
+        if self.recipe.refreshed and self.recipe.real != "inverted":
+            raise ValueError(f"only inverted real noise can be refreshed; {self.scheme!r} has {self.recipe.real!r}")
         if self.recipe.real in ("diffused", "scattered") and self.method == "adaptive":
             raise ValueError("method must be 'euler' or 'heun' for the reverse SDE; got 'adaptive'")
 

@@ -49,6 +49,8 @@ def closed_form(plan: Plan, *, gaussian: bool) -> Law:
         >>> closed_form(Plan(scheme="reflow", rounds=3), gaussian=True).words
         'law: of a linear model and its exact flow, from the measured first model on'
     """
+    if plan.training.weight_decay:
+        return Law(None, "no law: theory has none for weight decay, which is no ridge")
     trajectory, words = _trajectory(plan)
     try:
         trajectory(np.ones(1), np.ones(1), 0)
@@ -60,12 +62,15 @@ def closed_form(plan: Plan, *, gaussian: bool) -> Law:
 def _trajectory(plan):
     options = {"real_fraction": plan.real_fraction}
     steps = plan.steps if isinstance(plan.steps, int) else np.asarray(plan.steps)
-    independent = plan.recipe.own == plan.recipe.real == "redrawn" and not (plan.ridge or plan.first_ridge)
+    redrawn = plan.recipe.own == "redrawn" and plan.recipe.real in ("redrawn", None)
+    independent = redrawn and not (plan.ridge or plan.first_ridge)
     if independent and plan.parametrisation == "velocity" and plan.method != "adaptive":
 
         def from_real_data(real, _, rounds):
             """Entry 0 is the data of the first model, which generates entry 1."""
-            return flow.self_consuming_trajectory(real, steps, rounds + 1, method=plan.method, **options)[1:]
+            fraction = 0.0 if plan.recipe.real is None else plan.real_fraction
+            path = flow.self_consuming_trajectory(real, steps, rounds + 1, method=plan.method, real_fraction=fraction)
+            return path[1:]
 
         return from_real_data, f"of a linear model in steps of {plan.method}, from the real data on"
     options |= {"ridge": plan.ridge, "diffusion": plan.diffusion}

@@ -98,7 +98,8 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False) -> Log:
     Example:
         >>> import tempfile
         >>> from rfcollapse.learn.plan import Training
-        >>> from rfcollapse.runs.run import RunPlan, run
+        >>> from rfcollapse.runs.plan import RunPlan
+        >>> from rfcollapse.runs.run import run
         >>> quick = {"model": "linear", "training": Training.usual("linear", steps=20)}
         >>> small = {"seeds": 1, "samples": 50, "pairs": 50, "probes": 9, "steps": 3}
         >>> plan = RunPlan(data="gaussian:4,1", scheme="ra", rounds=1, **quick, **small)

@@ -14,7 +14,7 @@ from rfcollapse.learn import devices
 from rfcollapse.learn import pairs as pool
 from rfcollapse.learn.pairs import PairSource, first_pairs, inverted, make_pairs, refreshed
 from rfcollapse.learn.plan import Plan
-from rfcollapse.schemes import SCHEMES
+from rfcollapse.schemes import SCHEMES, Scheme
 from rfcollapse.theory import flow
 
 SEEDS, REAL, OWN, ALPHA, DIFFUSION = 2, 3000, 5000, 0.3, 0.6
@@ -70,27 +70,24 @@ def test_the_moments_of_the_pairs_are_those_of_the_theory(name, on_host, source,
     if on_host:  # no block's noise is another's
         assert len(np.unique(pairs.noise[:, :OWN, 0])) > 0.99 * SEEDS * OWN
     weight = np.asarray(pairs.weight) / np.asarray(pairs.weight).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(weight[:, OWN:].sum(axis=1), 0.0 if name == "reflow" else ALPHA, rtol=1e-12)
+    np.testing.assert_allclose(weight[:, OWN:].sum(axis=1), 0.0 if scheme.real is None else ALPHA, rtol=1e-12)
     redrawn = np.asarray(pairs.redrawn)
-    assert np.all(redrawn[:, :OWN] == (name == "self_consuming"))
-    assert np.all(redrawn[:, OWN:] == (name in ("fresh", "self_consuming")))
+    assert np.all(redrawn[:, :OWN] == (scheme.own == "redrawn"))
+    assert np.all(redrawn[:, OWN:] == (scheme.real == "redrawn"))
     x0, x1 = (np.asarray(array, dtype=float) for array in pairs[:2])
-    if name in ("fresh", "self_consuming"):
+    if "redrawn" in (scheme.own, scheme.real):
         return
-    fraction = 0.0 if name == "reflow" else ALPHA
-    law = {"ora": "ra", "naive_oras": "ra"}.get(name, name)
+    monkeypatch.setitem(SCHEMES, "as made", scheme._replace(refreshed=False))  # before training, that is
     # The path g^t of this flow is not a straight line: ∫ε² g^{−2t} dt takes the place of ε²/g.
     spreading = DIFFUSION**2 * (1 - CURRENT**-2.0) / (2 * np.log(CURRENT))
     expected = flow.scheme_coupling(
-        law,
+        "as made",
         REAL_VARIANCE,
-        real_fraction=fraction,
+        real_fraction=ALPHA,
         initial_variance=CURRENT**2,
         anchor_variance=FIRST**2,
         diffusion=np.sqrt(spreading * CURRENT),
     )
-    if name == "naive_oras":  # noise is added to what the flow takes back, and shrinks or grows with it
-        expected = expected._replace(noise_moment=expected.noise_moment + ALPHA * spreading)
     for measured, moment in (
         (x0 * x0, expected.noise_moment),
         (x1 * x1, expected.data_moment),
@@ -99,6 +96,20 @@ def test_the_moments_of_the_pairs_are_those_of_the_theory(name, on_host, source,
         mean = np.einsum("sp,spd->sd", weight, measured)
         spread = np.sqrt(np.einsum("sp,spd->sd", weight**2, (measured - mean[:, None]) ** 2))
         assert np.all(np.abs(mean - np.asarray(moment)) < 5 * spread)
+
+
+@pytest.mark.parametrize(
+    "row, words",
+    [
+        (Scheme("x", "stirred", None), "own noise of 'toy' must be one of 'kept', 'redrawn'; got 'stirred'"),
+        (Scheme("x", "kept", "stirred"), "real noise of 'toy' must be one of None, 'inverted'"),
+        (Scheme("x", "kept", "anchored", refreshed=True), "only inverted real noise can be refreshed"),
+    ],
+)
+def test_kinds_that_nobody_knows_are_refused(row, words, monkeypatch):
+    monkeypatch.setitem(SCHEMES, "toy", row)
+    with pytest.raises(ValueError, match=words):
+        Plan(scheme="toy", rounds=1)
 
 
 def test_own_samples_are_those_of_the_noise_and_real_ones_lead_back(source):

@@ -43,31 +43,29 @@ def table():
 
 def law(scheme, rounds):
     """The variances that the models of rounds 0 … J generate."""
-    if scheme == "self_consuming":
+    if SCHEMES[scheme].own == "redrawn":
         return np.asarray(flow.self_consuming_trajectory(VARIANCES, 10, rounds, real_fraction=ALPHA))[1:]
-    if scheme == "ora":
+    if SCHEMES[scheme].refreshed:
         # G inverts for itself: Q0 = 1−α + αλ/G², and λ drops out of G²(Q0 + τ) = Q1 + τ.
         variance = [VARIANCES]
         for _ in range(rounds):
             variance.append(((1 - ALPHA) * variance[-1] + RIDGE) / (1 - ALPHA + RIDGE))
         return np.stack(variance)
     options = {"real_fraction": ALPHA, "ridge": RIDGE, "diffusion": 0.5}
-    if scheme == "oras":
+    if SCHEMES[scheme].real == "diffused":
         options["initial_angle"] = np.pi / 2
     return np.asarray(flow.scheme_trajectory(scheme, VARIANCES, rounds, **options))
 
 
-@pytest.mark.parametrize(
-    "scheme",
-    [name if name == "ra" else pytest.param(name, marks=pytest.mark.slow) for name in SCHEMES if name != "naive_oras"],
-)
+@pytest.mark.parametrize("scheme", [name for name, row in SCHEMES.items() if row.real != "scattered"])
 def test_the_linear_model_obeys_the_law(scheme):
     """Margins: over 5 standard errors of the mean of seeds, whose pairs are finite: .4 % a round and seed through the
     ridge where they are kept, √(2/8192) = 1.6 % where their noise is redrawn."""
-    margin = 0.04 if scheme == "self_consuming" else 0.015
+    redrawn = SCHEMES[scheme].own == "redrawn"
+    margin = 0.04 if redrawn else 0.015
     rounds = 2
     options = {"ridge": RIDGE, "steps": 40, "method": "heun"}
-    if scheme == "self_consuming":
+    if redrawn:
         rounds, options = 3, {"steps": 10, "method": "euler"}
     result = run(
         KEY, gaussian(jax.random.key(5), SEEDS, 8192), scheme=scheme, rounds=rounds, real_fraction=ALPHA, seeds=SEEDS,
@@ -75,13 +73,13 @@ def test_the_linear_model_obeys_the_law(scheme):
     )  # fmt: skip
     variance = np.diagonal(result.second_moment, axis1=2, axis2=3)
     expected = law(scheme, rounds)
-    if scheme == "self_consuming":
+    if redrawn:
         # Round 0 is trained on real data but sampled with the same N steps: generated variances start at λ_1.
         variance = variance[:, :-1]
     deviation = np.log(variance).mean(axis=0) - np.log(expected)
     assert np.all(np.abs(deviation) < margin), deviation
     np.testing.assert_allclose(result.eigenvalues[:, 0], np.linalg.eigvalsh(result.second_moment[:, 0])[:, ::-1])
-    bent = scheme in ("fresh", "self_consuming")
+    bent = SCHEMES[scheme].real == "redrawn"
     assert np.all(result.straightness[:, -1] / result.straightness[:, 0] < (1.5 if bent else 0.01))
 
 

@@ -5,8 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rfcollapse.learn.plan import Plan
+from rfcollapse.learn.plan import Plan, Training
 from rfcollapse.runs.law import closed_form
+from rfcollapse.schemes import SCHEMES, Scheme
 from rfcollapse.theory import flow
 
 REAL = np.array([[4.0, 1.0, 0.0], [4.0, 1.0, 0.0]])
@@ -61,3 +62,16 @@ def test_what_theory_refuses_has_no_law(monkeypatch):
     law = closed_form(Plan(scheme="naive_oras", rounds=1), gaussian=True)
     assert law.trajectory is None
     assert law.words == "no law: theory has none for the scheme 'naive_oras' with a velocity"
+
+
+def test_weight_decay_has_no_law():
+    decayed = Training.usual("mlp", optimizer="adamw", weight_decay=0.01)
+    law = closed_form(Plan(scheme="ra", rounds=1, training=decayed), gaussian=True)
+    assert law.trajectory is None and "weight decay" in law.words
+
+
+def test_own_data_alone_with_new_noise_lose_what_the_steps_lose(monkeypatch):
+    monkeypatch.setitem(SCHEMES, "toy", Scheme("own data alone", "redrawn", None))
+    law = closed_form(Plan(scheme="toy", rounds=2, real_fraction=0.5, steps=10, method="euler"), gaussian=True)
+    expected = flow.self_consuming_trajectory(REAL[:, :2], 10, 3)[1:]
+    np.testing.assert_allclose(law.variances(2, REAL[:, :2], REAL[:, :2]), expected, rtol=1e-12)
