@@ -18,7 +18,7 @@ from PIL import Image
 
 from rfcollapse import data, figures
 from rfcollapse.learn import integrate, reflow
-from rfcollapse.learn.train import Training
+from rfcollapse.learn.plan import Training
 
 SEED, SAMPLES, ROUNDS, ALPHA, RIDGE, STEPS = 0, 40_000, 10, 0.3, 0.02, 20
 TRAINING = Training(steps=3000, batch=256, chunk=500)

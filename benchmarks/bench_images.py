@@ -3,6 +3,7 @@
 Training is that of `rfcollapse.learn.train`, on a pool of noise in the place of images, which costs the same.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -92,38 +93,50 @@ def trained(models: velocity.Velocity, steps: int, batch: int, precision: str) -
     return lambda: train.train(jax.random.key(0), models, pairs, training=training)
 
 
+def one_step(name: str, d: int, options: dict, batch: int) -> Callable:
+    """(device, dtype, precision of matmuls) → the loss of one batch and its gradient, float64 on the host.
+
+    name, d and options: of the net. precision: as `jax.default_matmul_precision` takes it, None is the device's own.
+    """
+    model = velocity.Velocity(velocity.NETS[name](d, key=jax.random.key(0), **options))
+    params, static = eqx.partition(model, eqx.is_array)
+    x0, x1 = jax.random.normal(jax.random.key(1), (2, batch, d), dtype=jnp.float32)
+    t = jnp.linspace(0, 1, batch, dtype=jnp.float32)
+
+    @partial(jax.jit, static_argnames="dtype")
+    def slope(params, x0, x1, t, dtype):
+        def loss(params):
+            net = eqx.combine(jax.tree.map(lambda leaf: leaf.astype(dtype), params), static)
+            x = ((1 - t)[:, None] * x0 + t[:, None] * x1).astype(dtype)
+            return jnp.mean((jax.vmap(net)(t, x).astype(jnp.float32) - (x1 - x0)) ** 2)
+
+        value, slope = jax.value_and_grad(loss)(params)
+        return value, jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(slope)])
+
+    def on(device, dtype, precision=None):
+        with jax.default_matmul_precision(precision) if precision else contextlib.nullcontext():
+            value, gradient = slope(*jax.device_put((params, x0, x1, t), device), jnp.dtype(dtype))
+        return float(value), np.asarray(gradient, dtype=np.float64)
+
+    return on
+
+
 def agreement(quick: bool) -> Iterator[Case]:
     """Loss and its gradient on this device against this machine's CPU in float32: relative differences.
 
-    On a machine without another device the float32 rows are 0.
+    "highest" asks for float32 proper, where the device's own choice may be TF32. On a machine without another device
+    the float32 rows are 0.
     """
     batch = 8 if quick else 256
 
-    def measure(name, d, options):
-        model = velocity.Velocity(velocity.NETS[name](d, key=jax.random.key(0), **options))
-        params, static = eqx.partition(model, eqx.is_array)
-        x0, x1 = jax.random.normal(jax.random.key(1), (2, batch, d), dtype=jnp.float32)
-        t = jnp.linspace(0, 1, batch, dtype=jnp.float32)
-
-        @partial(jax.jit, static_argnames="dtype")
-        def slope(params, x0, x1, t, dtype):
-            def loss(params):
-                net = eqx.combine(jax.tree.map(lambda leaf: leaf.astype(dtype), params), static)
-                x = ((1 - t)[:, None] * x0 + t[:, None] * x1).astype(dtype)
-                return jnp.mean((jax.vmap(net)(t, x).astype(jnp.float32) - (x1 - x0)) ** 2)
-
-            value, slope = jax.value_and_grad(loss)(params)
-            return value, jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(slope)])
-
-        def on(device, dtype):
-            found = slope(*jax.device_put((params, x0, x1, t), device), jnp.dtype(dtype))
-            return [np.asarray(part, dtype=np.float64) for part in found]
-
+    def measure(*net):
+        on = one_step(*net, batch)
         value, gradient = on(jax.devices("cpu")[0], "float32")
         rows = []
-        for dtype in PRECISIONS:
-            theirs, other = on(jax.devices()[0], dtype)
-            row = {"dtype": dtype, "loss_difference": float(abs(theirs - value) / value)}
+        for dtype, precision in (("float32", "highest"), *((dtype, None) for dtype in PRECISIONS)):
+            theirs, other = on(jax.devices()[0], dtype, precision)
+            row = {"dtype": dtype, "precision": precision or "default"}
+            row |= {"loss_difference": float(abs(theirs - value) / value)}
             difference = np.linalg.norm(other - gradient) / np.linalg.norm(gradient)
             rows.append(row | {"gradient_difference": float(difference)})
         return rows

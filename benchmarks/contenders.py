@@ -24,10 +24,13 @@ Case = tuple[dict, Callable[[], list[dict]]]
 """Of a section: what its rows begin with, and a function that measures their rest."""
 
 
-def race(contenders: dict[Hashable, Callable], repetitions: int) -> dict[Hashable, float]:
-    """Median seconds of each contender; they take turns, after one turn each that is not timed (compilation)."""
+def race(contenders: dict[Hashable, Callable], repetitions: int, *, warm: bool = False) -> dict[Hashable, float]:
+    """Median seconds of each contender; they take turns, after one turn each that is not timed (compilation).
+
+    warm: each has had that turn already.
+    """
     times = {name: [] for name in contenders}
-    for turn in range(repetitions + 1):
+    for turn in range(warm, repetitions + 1):
         for name, contender in contenders.items():
             seconds = timed(contender)
             if turn > 0:

@@ -1,10 +1,11 @@
 """Flow matching in PyTorch as one would write it, plain or with torchcfm: a process that trains on request.
 
 It runs in a Python environment of its own, see requirements-peers.txt. Each line on stdin is a request, a JSON object
-with "library" (torch, torchcfm), "mode" (eager, compiled, graphs), "width", "batch", "dtype" and "steps"; the answer is
-one line, {"loss": …}, once these steps are done. A second request of the same kind finds everything compiled, and the
-one who asks holds the clock. The net, the batch and Adam, fused, are those of `rfcollapse bench training`; there is
-nothing beyond the minimum: no average of the weights, no schedule, no input noise, and t uniform.
+with "library" (torch, torchcfm), "mode" (eager, compiled, graphs; ensemble with "seeds"), "width", "batch", "dtype" and
+"steps"; or with "net": "unet", "shape" and "channels". The answer is one line, {"loss": …}, once these steps are done.
+A second request of the same kind finds everything compiled, and the one who asks holds the clock. The net, the batch
+and Adam, fused, are those of `rfcollapse bench training`; there is nothing beyond the minimum: no average of the
+weights, no schedule, no input noise, and t uniform.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import warnings
 
 import torch
+import torch_nets
 from torch.nn.functional import mse_loss
 
 try:
@@ -41,11 +43,15 @@ class MLP(torch.nn.Module):
         return self.layers(torch.cat([x, phases.cos(), phases.sin()], dim=1))
 
 
-def trainer(device, library, mode, width, batch, dtype):
+def trainer(device, library, mode, batch, dtype, width=None, seeds=1, net="mlp", shape=None, channels=None):
     """A function that trains for so many steps and returns the last loss."""
+    if net == "unet":
+        return torch_nets.unet(device, mode, shape, channels, batch, dtype)
     data = 2 * torch.randn(POOL, DIMENSION, device=device)
+    if mode == "ensemble":
+        return torch_nets.ensemble(lambda: MLP(width), device, data, batch, dtype, seeds)
     net = MLP(width).to(device)
-    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
     matcher = ConditionalFlowMatcher(sigma=0.0) if library == "torchcfm" else None
 
     def pairs():
@@ -73,10 +79,10 @@ def trainer(device, library, mode, width, batch, dtype):
     def train(steps):
         for _ in range(steps):
             torch.compiler.cudagraph_mark_step_begin()
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             value = loss()
             value.backward()
-            optimiser.step()
+            optimizer.step()
         return value.item()  # which waits for the device
 
     return train
@@ -86,6 +92,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, help="of this process (PyTorch's own choice)")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--keep-going", action="store_true", help='a request that fails is answered {"error": …}')
     parser.add_argument("--versions", action="store_true", help="print these and stop")
     options = parser.parse_args()
     if options.versions:
@@ -104,10 +111,18 @@ def main():
     for line in sys.stdin:
         request = json.loads(line)
         steps = request.pop("steps")
-        kind = tuple(sorted(request.items()))
-        if kind not in trainers:
-            trainers[kind] = trainer(options.device, **request)
-        print(json.dumps({"loss": trainers[kind](steps)}), flush=True)
+        kind = json.dumps(request, sort_keys=True)
+        try:
+            if kind not in trainers:
+                if options.keep_going:  # one contender at a time, or their graphs and weights fill the card
+                    trainers = {kind: trainers[kind] for kind in list(trainers)[-3:]}
+                trainers[kind] = trainer(options.device, **request)
+            answer = {"loss": trainers[kind](steps)}
+        except Exception as error:
+            if not options.keep_going:
+                raise
+            answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
