@@ -32,7 +32,7 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nitpicky = True
-nitpick_ignore_regex = [("py:exc", r"\w+")]  # Python's own, which are described elsewhere
+nitpick_ignore_regex = [("py:exc", r"\w+"), ("py:class", r"(jaxtyping|numpy)\..*")]  # described elsewhere
 
 autodoc_typehints = "none"  # jaxtyping prints as noise, and the docstrings say shapes in words
 autodoc_member_order = "bysource"
@@ -77,14 +77,17 @@ MODULE = """
 ```
 """
 DOOR = MODULE.replace("   :members:", "   :members:\n   :imported-members:")
+ROOMS = re.compile(r"<!-- modules: (.+) -->")  # on a page: those that it describes
+PAGES = {room: page.name for page in BOOK.glob("api_*.md") for room in ROOMS.search(page.read_text())[1].split()}
 plain = set()
 
 
 def complete(app, docname, source):
-    """What the pages have beyond the files of the repository: contents, the modules, and the ledger's explanation."""
+    """What pages have beyond the files of the repository: contents, links to rooms, modules, the ledger's head."""
     if docname == root_doc:
-        source[0] += CONTENTS
-    source[0] = re.sub(r"<!-- modules: (.+) -->", lambda rooms: "".join(map(modules, rooms[1].split())), source[0])
+        to_page = re.sub(r"\]\(rfcollapse/(\w+)/?\)", lambda room: f"](book/{PAGES[room[1]]})", source[0])
+        source[0] = to_page + CONTENTS
+    source[0] = ROOMS.sub(lambda rooms: "".join(map(modules, rooms[1].split())), source[0])
     if docname == "figures/claims":
         source[0] = (BOOK / "ledger.md").read_text() + source[0]
 

@@ -1,8 +1,8 @@
 """Every test runs with strict promotion and jaxtyping checked; `unchecked` switches the type checker off.
 
-XLA spends no time on making its code fast, for most of it runs but once: compiling is half of what the tests cost. What
-one process has compiled, the others of the run find in a folder that goes with the run. (The notebooks, which are
-tested too, run what users run.)
+XLA spends no time on making its code fast, for most of it runs but once: compiling is half of what the tests cost. (The
+notebooks, which are tested too, run what users run. A folder of compiled programs that all processes of a run share
+saves nothing, for few programs are compiled by two of them.)
 
 The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture `unchecked`, so that
 they meet the words of `rfcollapse.check` as a user without beartype does.
@@ -10,17 +10,11 @@ they meet the words of `rfcollapse.check` as a user without beartype does.
 
 import importlib.util
 import os
-import tempfile
 from pathlib import Path
 
 import jaxtyping
 
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=1"
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # this is no worker, and not the choice of a user
-    CACHE = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 jaxtyping.install_import_hook("rfcollapse", "beartype.beartype" if importlib.util.find_spec("beartype") else None)
 
 import jax  # noqa: E402
