@@ -183,7 +183,7 @@ PositiveScalar = Annotated[Real[ArrayLike, ""], positive]
 FractionScalar = Annotated[Real[ArrayLike, ""], fraction]
 Whole = Annotated[int, functools.partial(integer, minimum=0)]
 Count = Annotated[int, functools.partial(integer, minimum=1)]
-Samples = Annotated[Real[ArrayLike, "samples dim"], samples]
+Samples = Annotated[Real[ArrayLike, "_ dim"], samples]
 Covariance = Annotated[Real[ArrayLike, "dim dim"], covariance]
 Steps = Annotated[int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"], time_grid]
 """N uniform steps, or a grid of N + 1 times from 0 to 1; the function gets the times."""
