@@ -99,7 +99,7 @@ def trajectory(
 
 
 @check.arguments
-def critical_resample_std(noise_std: Nonnegative) -> Float[Array, "..."]:
+def critical_resample_std(noise_std: Nonnegative) -> Float[Array, "*shape"]:
     """s_c = √2 σ: up to it (ρ ≤ 2) every direction collapses; above it a large enough variance explodes instead.
 
     For u ≫ 1, u' ≈ u − (2 − ρ): the sign of the drift changes at ρ = 2. Ours.
