@@ -39,8 +39,9 @@ def arguments(function: Callable) -> Callable:
         Traceback (most recent call last):
         ValueError: variance must be at least 0 and be finite; got -1
     """
-    signature, checks, elementwise = inspect.signature(function), {}, set()
+    signature, checks, elementwise, optional = inspect.signature(function), {}, set(), set()
     for name, parameter in signature.parameters.items():
+        optional |= {name} if type(None) in get_args(parameter.annotation) else set()
         for hint in (parameter.annotation, *get_args(parameter.annotation)):  # also within `… | None`
             if get_origin(hint) is Annotated:
                 checks[name] = hint.__metadata__[0]
@@ -51,7 +52,7 @@ def arguments(function: Callable) -> Callable:
         bound = signature.bind(*positional, **named)
         bound.apply_defaults()
         values = bound.arguments
-        present = [name for name in checks if values[name] is not None]
+        present = [name for name in checks if values[name] is not None or name not in optional]
         values.update({name: checks[name](name, values[name]) for name in present})
         together = {name: values[name] for name in present if name in elementwise}
         if together:
@@ -155,8 +156,8 @@ def broadcastable(**arrays):
 
 def broadcast(**arrays):
     """The arrays that are combined elementwise, all of their common shape."""
-    broadcastable(**arrays)
-    return jnp.broadcast_arrays(*arrays.values())
+    shape = broadcastable(**arrays)
+    return [jnp.broadcast_to(array, shape) for array in arrays.values()]
 
 
 def time_grid(name, value):

@@ -24,19 +24,15 @@ class Grid(NamedTuple):
     """h_i = t_{i+1} − t_i."""
 
 
-def time_grid(steps: check.Steps) -> Grid:
-    """t_i = i/N for a number of steps N; or the grid itself.
-
-    Args:
-        steps: N ≥ 1, a whole number, or an increasing array of N + 1 times from 0 to 1.
-    """
-    time = check.time_grid("steps", steps)
+def time_grid(name, steps):
+    """t_i = i/N for a number of steps N; or the times given, as `check.time_grid` has them."""
+    time = check.time_grid(name, steps)
     if np.ndim(steps) == 0:
         return Grid(time, time[::-1], jnp.full(len(time) - 1, 1 / (len(time) - 1)))
     return Grid(time, 1 - time, jnp.diff(time))
 
 
-Steps = Annotated[check.Steps | Grid, lambda _, steps: time_grid(steps)]
+Steps = Annotated[check.Steps | Grid, time_grid]
 """N uniform steps, or a grid of N + 1 times from 0 to 1; the function gets them as a `Grid`."""
 
 
