@@ -41,11 +41,14 @@ def arguments(function: Callable) -> Callable:
     """
     signature, checks, elementwise, optional = inspect.signature(function), {}, set(), set()
     for name, parameter in signature.parameters.items():
-        optional |= {name} if type(None) in get_args(parameter.annotation) else set()
-        for hint in (parameter.annotation, *get_args(parameter.annotation)):  # also within `… | None`
+        hints = parameter.annotation, *get_args(parameter.annotation)  # also within `… | None`
+        if type(None) in hints:
+            optional.add(name)
+        for hint in hints:
             if get_origin(hint) is Annotated:
                 checks[name] = hint.__metadata__[0]
-                elementwise |= {name} if hint.__origin__ == Elementwise else set()
+                if hint.__origin__ == Elementwise:
+                    elementwise.add(name)
 
     @functools.wraps(function)
     def checked(*positional, **named):
