@@ -39,19 +39,23 @@ def arguments(function: Callable) -> Callable:
         Traceback (most recent call last):
         ValueError: variance must be at least 0 and be finite; got -1
     """
-    signature, checks, elementwise = inspect.signature(function), {}, set()
+    signature, checks, elementwise, optional = inspect.signature(function), {}, set(), set()
     for name, parameter in signature.parameters.items():
-        for hint in (parameter.annotation, *get_args(parameter.annotation)):  # also within `… | None`
+        hints = parameter.annotation, *get_args(parameter.annotation)  # also within `… | None`
+        if type(None) in hints:
+            optional.add(name)
+        for hint in hints:
             if get_origin(hint) is Annotated:
                 checks[name] = hint.__metadata__[0]
-                elementwise |= {name} if hint.__origin__ == Elementwise else set()
+                if hint.__origin__ == Elementwise:
+                    elementwise.add(name)
 
     @functools.wraps(function)
     def checked(*positional, **named):
         bound = signature.bind(*positional, **named)
         bound.apply_defaults()
         values = bound.arguments
-        present = [name for name in checks if values[name] is not None]
+        present = [name for name in checks if values[name] is not None or name not in optional]
         values.update({name: checks[name](name, values[name]) for name in present})
         together = {name: values[name] for name in present if name in elementwise}
         if together:
@@ -155,8 +159,8 @@ def broadcastable(**arrays):
 
 def broadcast(**arrays):
     """The arrays that are combined elementwise, all of their common shape."""
-    broadcastable(**arrays)
-    return jnp.broadcast_arrays(*arrays.values())
+    shape = broadcastable(**arrays)
+    return [jnp.broadcast_to(array, shape) for array in arrays.values()]
 
 
 def time_grid(name, value):
@@ -183,7 +187,7 @@ PositiveScalar = Annotated[Real[ArrayLike, ""], positive]
 FractionScalar = Annotated[Real[ArrayLike, ""], fraction]
 Whole = Annotated[int, functools.partial(integer, minimum=0)]
 Count = Annotated[int, functools.partial(integer, minimum=1)]
-Samples = Annotated[Real[ArrayLike, "samples dim"], samples]
+Samples = Annotated[Real[ArrayLike, "_ dim"], samples]
 Covariance = Annotated[Real[ArrayLike, "dim dim"], covariance]
 Steps = Annotated[int | Int[ArrayLike, ""] | Real[ArrayLike, " nodes"], time_grid]
 """N uniform steps, or a grid of N + 1 times from 0 to 1; the function gets the times."""

@@ -1,5 +1,7 @@
 """The gatekeepers themselves: what passes comes out ready, what does not is named."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,3 +72,52 @@ def test_times_are_those_of_uniform_steps_or_the_ones_given():
 def test_arrays_are_brought_to_their_common_shape():
     a, b = check.broadcast(a=jnp.ones((2, 1)), b=jnp.arange(3.0))
     assert a.shape == b.shape == (2, 3)
+
+
+@check.arguments
+def gain(
+    variance: check.Nonnegative,
+    noise_std: check.Positive,
+    *,
+    rank: check.Count | None = None,
+    shift: check.NonnegativeScalar = 0,
+    method: check.choice({"a": 1}) = "a",
+    note: str = "any",
+):
+    """w."""
+    return variance, noise_std, rank, shift, method, note
+
+
+def test_arguments_reach_the_function_ready_for_use():
+    variance, noise_std, rank, shift, method, note = gain(np.ones((2, 1)), noise_std=[1, 2, 3], note=None)
+    assert variance.shape == noise_std.shape == (2, 3) and variance.dtype == noise_std.dtype == jnp.float64
+    assert shift.shape == () and shift.dtype == jnp.float64  # a scalar is not broadcast
+    assert rank is None and method == "a" and note is None
+    assert type(gain(1, 2, rank=np.int32(3))[2]) is int
+    assert gain.__doc__ == "w." and list(inspect.signature(gain).parameters)[:2] == ["variance", "noise_std"]
+
+
+def test_arguments_may_be_traced():
+    @check.arguments
+    def product(x: check.Positive, y: check.Fraction):
+        return x * y
+
+    assert jax.vmap(product, (0, None))(jnp.arange(3.0), 0.5).tolist() == [0, 0.5, 1]
+    assert float(jax.jit(jax.grad(product))(-2.0, 0.5)) == 0.5
+
+
+@pytest.mark.parametrize(
+    "positional, named, words",
+    [
+        ((-1, 1), {}, "variance must be at least 0 and be finite; got -1"),
+        ((1, [1, 0]), {}, "noise_std must be greater than 0"),
+        ((None, 1), {}, "variance must be a number or an array of numbers; got None"),
+        (([1, 2], [1, 2, 3]), {}, r"variance \(2,\), noise_std \(3,\)"),
+        ((1, 1), {"rank": 0}, "rank must be at least 1; got 0"),
+        ((1, 1), {"shift": -1}, "shift must be at least 0"),
+        ((1, 1), {"method": "b"}, "method must be one of 'a'; got 'b'"),
+    ],
+)
+def test_arguments_refused_are_named(positional, named, words):
+    with pytest.raises(ValueError, match=words):
+        gain(*positional, **named)

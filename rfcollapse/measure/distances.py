@@ -11,11 +11,13 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .. import check
+from ..check import Count, Covariance, Samples
 
 
+@check.arguments
 def gaussian_w2(
-    covariance: Real[ArrayLike, "d d"],
-    other_covariance: Real[ArrayLike, "d d"],
+    covariance: Covariance,
+    other_covariance: Covariance,
     *,
     mean: Real[ArrayLike, " d"] | None = None,
     other_mean: Real[ArrayLike, " d"] | None = None,
@@ -34,18 +36,16 @@ def gaussian_w2(
         >>> print(f"{distances.gaussian_w2([[4.0]], [[1.0]]):.3f}")  # |2 − 1|
         1.000
     """
-    pair = check.covariance("covariance", covariance), check.covariance("other_covariance", other_covariance)
-    if pair[0].shape != pair[1].shape:
-        raise ValueError(
-            f"covariance and other_covariance must have one shape; got {pair[0].shape} and {pair[1].shape}"
-        )
-    shift = jnp.zeros(len(pair[0]))
+    shapes = covariance.shape, other_covariance.shape
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"covariance and other_covariance must have one shape; got {shapes[0]} and {shapes[1]}")
+    shift = jnp.zeros(len(covariance))
     for name, value, sign in (("mean", mean, 1.0), ("other_mean", other_mean, -1.0)):
         value = jnp.zeros_like(shift) if value is None else check.real(name, value)
         if value.shape != shift.shape:
             raise ValueError(f"{name} must have shape {shift.shape}; got {value.shape}")
         shift += sign * value
-    return _gaussian_w2(jnp.stack(pair), shift)
+    return _gaussian_w2(jnp.stack([covariance, other_covariance]), shift)
 
 
 @jax.jit
@@ -55,7 +55,8 @@ def _gaussian_w2(covariances, shift):
     return jnp.sqrt(jnp.sum(shift**2) + _procrustes(roots[0], roots[1]))
 
 
-def frechet_distance(samples: Real[ArrayLike, "n d"], other: Real[ArrayLike, "m d"]) -> Float[Array, ""]:
+@check.arguments
+def frechet_distance(samples: Samples, other: Samples) -> Float[Array, ""]:
     """W2² of the Gaussians with the means and covariances (÷ n, ÷ m) of two sets of samples (Heusel et al. 2017, FID).
 
     Its unit is that of the samples, squared. Biased upwards at finite n and m: compare it with the distance between two
@@ -70,7 +71,8 @@ def frechet_distance(samples: Real[ArrayLike, "n d"], other: Real[ArrayLike, "m 
         >>> print(f"{distances.frechet_distance([[0.0], [2.0]], [[10.0], [14.0]]):.3f}")  # (12 − 1)² + (2 − 1)²
         122.000
     """
-    return _frechet_distance(*_pair(samples, other))
+    _same_columns(samples, other)
+    return _frechet_distance(samples, other)
 
 
 @jax.jit
@@ -91,9 +93,8 @@ def _procrustes(root, other):
     return jnp.sum((root - left @ (right @ other)) ** 2)
 
 
-def sliced_w2(
-    key: PRNGKeyArray, samples: Real[ArrayLike, "n d"], other: Real[ArrayLike, "m d"], *, projections: int = 256
-) -> Float[Array, ""]:
+@check.arguments
+def sliced_w2(key: PRNGKeyArray, samples: Samples, other: Samples, *, projections: Count = 256) -> Float[Array, ""]:
     """√(mean over directions θ of W2(θᵀx, θᵀy)²), θ uniform on the unit sphere (Bonneel et al. 2015).
 
     Args:
@@ -107,10 +108,8 @@ def sliced_w2(
         >>> print(f"{distances.sliced_w2(jax.random.key(0), [[0.0], [2.0]], [[3.0], [5.0]]):.3f}")
         3.000
     """
-    samples, other = _pair(samples, other)
-    directions = jax.random.normal(
-        key, (check.integer("projections", projections, 1), samples.shape[1]), dtype=jnp.float64
-    )
+    _same_columns(samples, other)
+    directions = jax.random.normal(key, (projections, samples.shape[1]), dtype=jnp.float64)
     return _sliced_w2(samples, other, directions)
 
 
@@ -130,8 +129,6 @@ def _sliced_w2(samples, other, directions):
     return jnp.sqrt(jnp.mean(jax.lax.map(squared_w2, directions)))
 
 
-def _pair(samples, other):
-    samples, other = check.samples("samples", samples), check.samples("other", other)
+def _same_columns(samples, other):
     if samples.shape[1] != other.shape[1]:
         raise ValueError(f"samples and other must have as many columns; got {samples.shape[1]} and {other.shape[1]}")
-    return samples, other

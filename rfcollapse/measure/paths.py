@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from .. import check
+from ..check import Samples
 
 
 def straightness(
@@ -50,7 +51,8 @@ def _straightness(paths, times):
     return jnp.sum(fraction * jnp.sum(missed**2, axis=2), axis=0)
 
 
-def reconstruction_error(samples: Real[ArrayLike, "n d"], reconstruction: Real[ArrayLike, "n d"]) -> Float[Array, " n"]:
+@check.arguments
+def reconstruction_error(samples: Samples, reconstruction: Samples) -> Float[Array, " n"]:
     """|x̂ − x|² for each sample: x run backwards to noise and forwards again gives x̂.
 
     Args:
@@ -61,7 +63,6 @@ def reconstruction_error(samples: Real[ArrayLike, "n d"], reconstruction: Real[A
         >>> paths.reconstruction_error([[0.0, 0.0]], [[3.0, 4.0]]).tolist()
         [25.0]
     """
-    samples, reconstruction = check.samples("samples", samples), check.samples("reconstruction", reconstruction)
     if samples.shape != reconstruction.shape:
         raise ValueError(
             f"samples and reconstruction must have one shape; got {samples.shape} and {reconstruction.shape}"

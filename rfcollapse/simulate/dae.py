@@ -6,10 +6,10 @@ through it: X_{j+1} = W_j (X_j + s E_j). `direct` carries the samples, `reduced`
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Key, Real
+from jaxtyping import Array, Key
 
 from .. import check
+from ..check import Count, Covariance, FractionScalar, NonnegativeScalar, PositiveScalar, Samples, Whole, choice
 from ..schemes import SCHEDULES, SOURCES
 from . import direct, reduced
 from .batches import DaeRuns, Process
@@ -17,22 +17,23 @@ from .batches import DaeRuns, Process
 METHODS = ("reduced", "direct")
 
 
+@check.arguments
 def run(
     key: Key[Array, ""],
-    covariance: Real[ArrayLike, "dim dim"] | None,
+    covariance: Covariance | None,
     *,
-    noise_std: Real[ArrayLike, ""],
-    rounds: int,
-    samples: int | None = None,
-    seeds: int = 1,
-    resample_std: Real[ArrayLike, ""] | None = None,
-    real_fraction: float = 0.0,
-    resample_from: str = "pool",
-    schedule: str = "replace",
-    real_every: int = 1,
-    data: Real[ArrayLike, "samples dim"] | None = None,
+    noise_std: PositiveScalar,
+    rounds: Whole,
+    samples: Count | None = None,
+    seeds: Count = 1,
+    resample_std: NonnegativeScalar | None = None,
+    real_fraction: FractionScalar = 0.0,
+    resample_from: choice(SOURCES) = "pool",
+    schedule: choice(SCHEDULES) = "replace",
+    real_every: Count = 1,
+    data: Samples | None = None,
     rank: int | None = None,
-    method: str = "reduced",
+    method: choice(METHODS) = "reduced",
     keep: int = 0,
 ) -> DaeRuns:
     """X_{j+1} = W_j (X_j + s E_j), W_j = S_j (S_j + σ²)^(-1) truncated to rank k, from n real samples X_0 on.
@@ -70,18 +71,12 @@ def run(
         >>> run.eigenvalues.shape, run.gains.shape
         ((3, 6, 2), (3, 6))
     """
-    noise_std = check.positive("noise_std", noise_std)
-    resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
-    real_fraction = check.fraction("real_fraction", real_fraction)
-    rounds, seeds = check.integer("rounds", rounds, 0), check.integer("seeds", seeds, 1)
-    real_every = check.integer("real_every", real_every, 1)
-    check.one_of("resample_from", resample_from, SOURCES)
-    check.one_of("schedule", schedule, SCHEDULES)
-    covariance, data, samples, dimension = _start(covariance, data, samples)
+    resample_std = noise_std if resample_std is None else resample_std
+    samples, dimension = _shape(covariance, data, samples)
     rank = dimension if rank is None else check.integer("rank", rank, 1, dimension)
     keep = check.integer("keep", keep, 0, samples)
 
-    if check.one_of("method", method, METHODS) == "reduced" and keep:
+    if method == "reduced" and keep:
         raise ValueError(f"keep needs method='direct', since 'reduced' has no samples; got keep = {keep}")
     reducible = samples >= dimension and (schedule, resample_from) != ("accumulate", "pool")
     simulate = reduced.simulate if method == "reduced" and reducible else direct.simulate
@@ -96,16 +91,14 @@ def run(
     return simulate(jax.random.split(key, seeds), covariance, data, noise_std, resample_std, fractions, process)
 
 
-def _start(covariance, data, samples):
-    """The two ways to say what the real data are, checked against each other."""
+def _shape(covariance, data, samples):
+    """(n, d) from the two ways to say what the real data are, checked against each other."""
     if data is not None:
         if covariance is not None:
             raise ValueError("covariance must be None when data are given: the data have their own")
-        data = check.samples("data", data)
         if samples is not None and samples != data.shape[0]:
             raise ValueError(f"samples must be None or the {data.shape[0]} rows of data; got {samples}")
-        return None, data, *data.shape
+        return data.shape
     if covariance is None or samples is None:
         raise ValueError("give covariance and samples, or data; got neither in full")
-    covariance = check.covariance("covariance", covariance)
-    return covariance, None, check.integer("samples", samples, 1), covariance.shape[0]
+    return samples, len(covariance)

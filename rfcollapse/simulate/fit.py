@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
 from .. import check
+from ..check import Count, NonnegativeScalar, Samples
 
 
 class Fit(NamedTuple):
@@ -23,17 +24,18 @@ class Fit(NamedTuple):
     """½ mean‖W2 W1 (x + σε) − x‖² at each step."""
 
 
+@check.arguments
 def by_gradient(
     key: Key[Array, ""],
-    data: Real[ArrayLike, "samples dim"],
-    noise_std: Real[ArrayLike, ""],
+    data: Samples,
+    noise_std: NonnegativeScalar,
     *,
     optimizer: optax.GradientTransformation,
-    steps: int,
+    steps: Count,
     rank: int | None = None,
     factors: tuple[Real[ArrayLike, "rank dim"], Real[ArrayLike, "dim rank"]] | None = None,
     explicit_noise: bool = True,
-    record_every: int = 1,
+    record_every: Count = 1,
 ) -> Fit:
     """Minimises ½ mean‖W2 W1 (x + σε) − x‖² over W1 (k × d) and W2 (d × k) with optax.
 
@@ -59,11 +61,8 @@ def by_gradient(
         >>> fitted.map.round(1).tolist()
         [[0.5, -0.0], [-0.0, 0.5]]
     """
-    data, noise_std = check.samples("data", data), check.nonnegative("noise_std", noise_std)
     dimension = data.shape[1]
     rank = dimension if rank is None else check.integer("rank", rank, 1, dimension)
-    record_every = check.integer("record_every", record_every, 1)
-    steps = check.integer("steps", steps, 1)
     if steps % record_every:
         raise ValueError(f"steps must be a multiple of record_every, {record_every}; got {steps}")
     noise_key, first, second = jax.random.split(key, 3)
@@ -108,8 +107,9 @@ def _descend(key, data, noise_std, factors, optimizer, records, record_every, ex
     return Fit(decoder @ encoder, path, losses.ravel())
 
 
+@check.arguments
 def by_least_squares(
-    key: Key[Array, ""], data: Real[ArrayLike, "samples dim"], noise_std: Real[ArrayLike, ""], *, copies: int = 1
+    key: Key[Array, ""], data: Samples, noise_std: NonnegativeScalar, *, copies: Count = 1
 ) -> Float[Array, "dim dim"]:
     """argmin_W Σ‖W(x + σε) − x‖² over `copies` noisy copies of the data, by ordinary least squares.
 
@@ -128,8 +128,6 @@ def by_least_squares(
         >>> fit.by_least_squares(jax.random.key(1), data, 1.0, copies=20).round(1).tolist()
         [[0.5, -0.0], [-0.0, 0.5]]
     """
-    data, noise_std = check.samples("data", data), check.nonnegative("noise_std", noise_std)
-    copies = check.integer("copies", copies, 1)
     if data.shape[0] * copies < data.shape[1]:
         raise ValueError(f"{data.shape[0]} samples × {copies} copies cannot fit {data.shape[1]} dimensions; take more")
     return _least_squares(key, data, noise_std, copies)

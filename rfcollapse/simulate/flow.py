@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, Float, Key
 
 from .. import check
+from ..check import Count, Covariance, Steps, Whole, choice
 from .batches import over_seeds
 from .factors import bartlett, descending, diagonal, principal, product
 
@@ -31,15 +31,16 @@ class FlowRuns(NamedTuple):
     """Spectrum of GGᵀ: the variances that the flow fitted to those samples generates."""
 
 
+@check.arguments
 def run(
     key: Key[Array, ""],
-    covariance: Real[ArrayLike, "dim dim"],
+    covariance: Covariance,
     *,
     samples: int,
-    steps: check.Steps,
-    rounds: int,
-    seeds: int = 1,
-    pairing: str = "redrawn",
+    steps: Steps,
+    rounds: Whole,
+    seeds: Count = 1,
+    pairing: choice(PAIRINGS) = "redrawn",
 ) -> FlowRuns:
     """G = Π_i E[x_t' x_tᵀ] E[x_t x_tᵀ]⁻¹ over the steps t → t' (the last one leftmost), x_t = (1−t)x0 + t x1.
 
@@ -65,12 +66,8 @@ def run(
         >>> run.variances.shape
         (3, 6, 1)
     """
-    covariance = check.covariance("covariance", covariance)
-    check.one_of("pairing", pairing, PAIRINGS)
     samples = check.integer("samples", samples, len(covariance) if pairing == "fixed" else 1)
-    rounds, seeds = check.integer("rounds", rounds, 0), check.integer("seeds", seeds, 1)
-    keys, time = jax.random.split(key, seeds), check.time_grid("steps", steps)
-    return _simulate(keys, covariance, time, samples, rounds, pairing)
+    return _simulate(jax.random.split(key, seeds), covariance, steps, samples, rounds, pairing)
 
 
 @partial(jax.jit, static_argnames=("samples", "rounds", "pairing"))

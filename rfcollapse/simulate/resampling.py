@@ -8,19 +8,21 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt32
 
 from .. import check
+from ..check import Count, Whole, choice
 from ..schemes import REFIT_SCHEDULES
 
 
+@check.arguments
 def run(
     key: Key[Array, ""] | UInt32[Array, "2"],
-    dimension: int,
+    dimension: Count,
     *,
     samples: int,
-    rounds: int,
-    seeds: int = 1,
+    rounds: Whole,
+    seeds: Count = 1,
     known_mean: bool = True,
     unbiased: bool = False,
-    schedule: str = "replace",
+    schedule: choice(REFIT_SCHEDULES) = "replace",
 ) -> Float[Array, "seeds rounds_and_one dimension"]:
     """ln L_ii of the fitted covariance C_j = L Lᵀ, L lower triangular, at rounds 0…J; C_0 = I.
 
@@ -55,13 +57,10 @@ def run(
         >>> resampling.run(jax.random.key(0), 2, samples=10, rounds=5, seeds=3).shape
         (3, 6, 2)
     """
-    dimension = check.integer("dimension", dimension, 1)
-    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     smallest = 2 if unbiased and not known_mean else 1
     if schedule == "subsample":
         smallest = max(smallest, dimension if known_mean else dimension + 1)
     samples = check.integer("samples", samples, smallest)
-    rounds, seeds = check.integer("rounds", rounds, 0), check.integer("seeds", seeds, 1)
     fitted = 0 if known_mean else 1  # degrees of freedom that the mean takes
     lost = fitted if unbiased else 0  # and those that the divisor leaves out: c_N = N − lost
     start = jnp.zeros((seeds, 1, dimension))

@@ -12,18 +12,18 @@ With ν degrees of freedom (n − 1, or n for a known mean) and divisor c, a rou
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 from scipy import optimize, special
 
 from .. import check
-from ..check import Elementwise
+from ..check import Count, Fraction, Nonnegative, Number, Positive, PositiveScalar, Whole, choice
 from ..schemes import REFIT_SCHEDULES
 from .chi import binet, chi_deficit, log_gamma, mean_log_chi
 
 
+@check.arguments
 def lyapunov_exponents(
-    dimension: int, samples: int, *, known_mean: bool = True, unbiased: bool = False
+    dimension: Count, samples: int, *, known_mean: bool = True, unbiased: bool = False
 ) -> Float[Array, " dimension"]:
     """½[ψ(m_i/2) + ln(2/c)], m_i = ν − i + 1, i = 1…d: log-std per round of the i-th direction, largest first.
 
@@ -44,15 +44,13 @@ def lyapunov_exponents(
         >>> resampling.lyapunov_exponents(3, 10).round(2).tolist()
         [-0.05, -0.11, -0.18]
     """
-    dimension = check.integer("dimension", dimension, 1)
     samples = check.integer("samples", samples, _smallest(known_mean, unbiased))
     freedom, divisor = _fit(float(samples), known_mean, unbiased)
     return mean_log_chi(freedom - jnp.arange(dimension, dtype=jnp.float64), divisor)
 
 
-def typical_drift(
-    samples: Real[ArrayLike, "*shape"], *, known_mean: bool = False, unbiased: bool = False
-) -> Float[Array, "*shape"]:
+@check.arguments
+def typical_drift(samples: Number, *, known_mean: bool = False, unbiased: bool = False) -> Float[Array, "*shape"]:
     """½[ψ(ν/2) + ln(2/c)]: the mean change of log-std a round in one dimension, −1/n for large n.
 
     Negative for every fit, the unbiased one included: almost every path dies though its mean variance may stay. The
@@ -74,9 +72,8 @@ def typical_drift(
     return mean_log_chi(*_fit(samples, known_mean, unbiased))
 
 
-def mean_std_rate(
-    samples: Real[ArrayLike, "*shape"], *, known_mean: bool = False, unbiased: bool = True
-) -> Float[Array, "*shape"]:
+@check.arguments
+def mean_std_rate(samples: Number, *, known_mean: bool = False, unbiased: bool = True) -> Float[Array, "*shape"]:
     """−ln a, a = E√χ²_ν/√c = √(2/c) Γ((ν + 1)/2)/Γ(ν/2): E std_j = a^j std_0 exactly, schedule "replace".
 
     For large n, 1/(4n) (unbiased, or known mean) or 3/(4n) (MLE, estimated mean): a half or three quarters of the
@@ -102,9 +99,7 @@ def mean_std_rate(
     return jnp.where(alive, chi_deficit(freedom) - 0.5 * jnp.log1p((freedom - divisor) / divisor), jnp.inf)
 
 
-def mean_std_factor(
-    samples: Real[ArrayLike, "*shape"], *, known_mean: bool = False, unbiased: bool = True
-) -> Float[Array, "*shape"]:
+def mean_std_factor(samples: Number, *, known_mean: bool = False, unbiased: bool = True) -> Float[Array, "*shape"]:
     """a = √(2/c) Γ((ν + 1)/2)/Γ(ν/2), the factor on E std a round; arguments and source as for `mean_std_rate`.
 
     Example:
@@ -115,7 +110,8 @@ def mean_std_factor(
     return jnp.exp(-mean_std_rate(samples, known_mean=known_mean, unbiased=unbiased))
 
 
-def std_tail_bound(samples: Elementwise, rounds: Elementwise, level: Elementwise) -> Float[Array, "*shape"]:
+@check.arguments
+def std_tail_bound(samples: Number, rounds: Nonnegative, level: Positive) -> Float[Array, "*shape"]:
     """Pr(std_j > ε) ≤ (std_0/ε) e^{−j/(4n−1)}, as published; above 1 it says nothing.
 
     Holds for estimated means, the unbiased fit (and so the MLE), every n ≥ 2: it is Markov's inequality with
@@ -136,14 +132,12 @@ def std_tail_bound(samples: Elementwise, rounds: Elementwise, level: Elementwise
         >>> round(float(resampling.std_tail_bound(10, 400, 0.001)), 3)
         0.035
     """
-    samples = _samples(samples, 1)
-    rounds, level = check.nonnegative("rounds", rounds), check.positive("level", level)
-    check.broadcastable(samples=samples, rounds=rounds, level=level)
-    return jnp.exp(-rounds / (4 * samples - 1)) / level
+    return jnp.exp(-rounds / (4 * _samples(samples, 1) - 1)) / level
 
 
+@check.arguments
 def std_tail(
-    samples: int, rounds: int, level: float, *, known_mean: bool = False, unbiased: bool = True
+    samples: int, rounds: Count, level: PositiveScalar, *, known_mean: bool = False, unbiased: bool = True
 ) -> Float[Array, ""]:
     """Pr(std_j > ε std_0), exact: (1/2πi) ∫ E[std_j^s] ε^{−s} ds/s, E std_j^s = [(2/c)^{s/2} Γ((ν+s)/2)/Γ(ν/2)]^j.
 
@@ -165,8 +159,7 @@ def std_tail(
         0.0816
     """
     samples = check.integer("samples", samples, 1 if known_mean else 2)
-    rounds = check.integer("rounds", rounds, 1)
-    log_level = float(np.log(check.positive("level", level)))
+    log_level = float(np.log(level))
     freedom, divisor = _fit(float(samples), known_mean, unbiased)
 
     def log_moment(s):
@@ -194,8 +187,14 @@ def std_tail(
     return jnp.asarray(tail if saddle > 0 else 1 + tail)
 
 
+@check.arguments
 def mean_variance(
-    samples: int, rounds: int, *, schedule: str = "replace", known_mean: bool = False, unbiased: bool = False
+    samples: int,
+    rounds: Whole,
+    *,
+    schedule: choice(REFIT_SCHEDULES) = "replace",
+    known_mean: bool = False,
+    unbiased: bool = False,
 ) -> Float[Array, " rounds_and_one"]:
     """E var_j/var_0 at j = 0…rounds; in d dimensions the same factor on the whole covariance.
 
@@ -224,8 +223,6 @@ def mean_variance(
         [1.0, 0.9, 0.878, 0.868]
     """
     n = check.integer("samples", samples, _smallest(known_mean, unbiased))
-    rounds = check.integer("rounds", rounds, 0)
-    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     m = jnp.arange(1, rounds + 1, dtype=jnp.float64)
     first = 0.0 if known_mean or unbiased else -1 / n
     later = jnp.maximum(m, 2.0)
@@ -242,8 +239,9 @@ def mean_variance(
     return jnp.exp(jnp.concatenate([jnp.zeros(1), jnp.cumsum(steps)]))
 
 
+@check.arguments
 def mean_variance_limit(
-    samples: Real[ArrayLike, "*shape"], *, schedule: str = "accumulate", unbiased: bool = False
+    samples: Number, *, schedule: choice(REFIT_SCHEDULES) = "accumulate", unbiased: bool = False
 ) -> Float[Array, "*shape"]:
     """lim E var_j/var_0, estimated mean: sin(π/√n)/(π/√n) for the MLE that accumulates, about 1 − π²/(6n).
 
@@ -263,7 +261,6 @@ def mean_variance_limit(
         0.843
     """
     n = _samples(samples, _smallest(False, unbiased))
-    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     if schedule == "replace":
         return jnp.full_like(n, 1.0 if unbiased else 0.0)
     if schedule == "subsample" and unbiased:
@@ -278,7 +275,10 @@ def mean_variance_limit(
     return jnp.exp(log_limit) * (1.0 if unbiased else 1 - 1 / n)
 
 
-def estimator_variance(rounds: int, *, schedule: str = "replace") -> Float[Array, " rounds_and_one"]:
+@check.arguments
+def estimator_variance(
+    rounds: Whole, *, schedule: choice(REFIT_SCHEDULES) = "replace"
+) -> Float[Array, " rounds_and_one"]:
     """Variance of the fitted mean at j = 0…rounds, over σ²/n: j (replace), Σ_{m≤j} 1/m² → π²/6 (accumulate),
     2 − 1/j + Σ_{2≤m≤j} (2 − 1/(m−1))/m² → π²/2 − 2 = 2.93 (subsample).
 
@@ -298,8 +298,6 @@ def estimator_variance(rounds: int, *, schedule: str = "replace") -> Float[Array
         >>> resampling.estimator_variance(3, schedule="accumulate").round(3).tolist()
         [0.0, 1.0, 1.25, 1.361]
     """
-    rounds = check.integer("rounds", rounds, 0)
-    check.one_of("schedule", schedule, REFIT_SCHEDULES)
     m = jnp.arange(1, rounds + 1, dtype=jnp.float64)
     if schedule == "replace":
         variance = m
@@ -310,7 +308,8 @@ def estimator_variance(rounds: int, *, schedule: str = "replace") -> Float[Array
     return jnp.concatenate([jnp.zeros(1), variance])
 
 
-def optimal_real_weight(real_per_synthetic: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+@check.arguments
+def optimal_real_weight(real_per_synthetic: Nonnegative) -> Float[Array, "*shape"]:
     """w* = (√(k² + 4k) − k)/2, the weight on *fresh* real data that minimises `weighted_variance`; 1/φ = .618 at k = 1.
 
     More than their share k/(1 + k), which pooling gives them: synthetic points repeat the errors of the last fit.
@@ -325,11 +324,12 @@ def optimal_real_weight(real_per_synthetic: Real[ArrayLike, "*shape"]) -> Float[
         >>> round(float(resampling.optimal_real_weight(1.0)), 3)
         0.618
     """
-    root = jnp.sqrt(check.nonnegative("real_per_synthetic", real_per_synthetic))
+    root = jnp.sqrt(real_per_synthetic)
     return 2 * root / (jnp.hypot(root, 2.0) + root)
 
 
-def weighted_variance(weight: Elementwise, real_per_synthetic: Elementwise) -> Float[Array, "*shape"]:
+@check.arguments
+def weighted_variance(weight: Fraction, real_per_synthetic: Nonnegative) -> Float[Array, "*shape"]:
     """[w² + k(1 − w)²]/(w(2 − w)): stationary variance, over σ²/n_real, of a mean fitted to real and synthetic data.
 
     Each round, w on the mean of n_real *fresh* real samples, 1 − w on that of n_real/k samples of the last fit, with
@@ -347,10 +347,8 @@ def weighted_variance(weight: Elementwise, real_per_synthetic: Elementwise) -> F
         >>> resampling.weighted_variance(np.array([0.5, 0.618, 1.0]), 1.0).round(3).tolist()
         [0.667, 0.618, 1.0]
     """
-    w, k = check.fraction("weight", weight), check.nonnegative("real_per_synthetic", real_per_synthetic)
-    w, k = check.broadcast(weight=w, real_per_synthetic=k)
-    used = jnp.where(w > 0, w, 1.0)
-    return jnp.where(w > 0, (used**2 + k * (1 - used) ** 2) / (used * (2 - used)), jnp.inf)
+    used = jnp.where(weight > 0, weight, 1.0)
+    return jnp.where(weight > 0, (used**2 + real_per_synthetic * (1 - used) ** 2) / (used * (2 - used)), jnp.inf)
 
 
 def _smallest(known_mean, unbiased):
@@ -358,7 +356,6 @@ def _smallest(known_mean, unbiased):
 
 
 def _samples(value, minimum):
-    value = check.real("samples", value)
     if not isinstance(value, jax.core.Tracer) and bool(jnp.any((value < minimum) | (value != jnp.floor(value)))):
         raise ValueError(f"samples must be whole numbers, at least {minimum}; got {value}")
     return value

@@ -4,16 +4,15 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Real
+from jaxtyping import Array, Bool, Float
 
 from ... import check
-from ...check import Elementwise
 from .recursion import wiener_gain
 
 
+@check.arguments
 def norm_bound(
-    data: Real[ArrayLike, "samples dim"], noise_std: Real[ArrayLike, ""], rounds: int
+    data: check.Samples, noise_std: check.PositiveScalar, rounds: check.Whole
 ) -> Float[Array, " rounds_plus_1"]:
     """‖W_j‖ ≤ (‖X‖²/(nσ²)) q^{2j}, q = 1 − ½ nσ²/(‖X‖² + nσ²): Theorem 1 with our constants, spectral norms.
 
@@ -37,16 +36,15 @@ def norm_bound(
         >>> dae.norm_bound(np.array([[0.2, 0.0], [0.0, 0.1]]), 1.0, 2).round(3).tolist()
         [0.02, 0.005, 0.001]
     """
-    data, noise_std = check.samples("data", data), check.positive("noise_std", noise_std)
-    rounds = check.integer("rounds", rounds, 0)
     energy = _spectral_norm(data) ** 2
     noise_energy = data.shape[0] * noise_std**2
     log_q = jnp.log1p(-0.5 * noise_energy / (energy + noise_energy))
     return energy / noise_energy * jnp.exp(2 * jnp.arange(rounds + 1.0) * log_q)
 
 
+@check.arguments
 def norm_bound_applies(
-    data: Real[ArrayLike, "samples dim"], noise_std: Real[ArrayLike, ""], resample_std: Real[ArrayLike, ""]
+    data: check.Samples, noise_std: check.PositiveScalar, resample_std: check.NonnegativeScalar
 ) -> Bool[Array, ""]:
     """s ≤ √n σ²/(2C‖X‖), C = 1 + √(d/n) + √2: the condition of `norm_bound`.
 
@@ -63,22 +61,21 @@ def norm_bound_applies(
         >>> bool(dae.norm_bound_applies(np.array([[0.2, 0.0], [0.0, 0.1]]), 1.0, 1.0))
         True
     """
-    data, noise_std = check.samples("data", data), check.positive("noise_std", noise_std)
-    resample_std = check.nonnegative("resample_std", resample_std)
     samples, dimension = data.shape
     constant = 1 + (dimension / samples) ** 0.5 + 2**0.5
     return 2 * constant * resample_std * _spectral_norm(data) <= samples**0.5 * noise_std**2
 
 
+@check.arguments
 def variance_bound(
-    variance: Real[ArrayLike, ""],
-    noise_std: Real[ArrayLike, ""],
-    rounds: int,
+    variance: check.NonnegativeScalar,
+    noise_std: check.PositiveScalar,
+    rounds: check.Whole,
     *,
     samples: int,
-    dimension: int,
-    resample_std: Real[ArrayLike, ""] | None = None,
-    failure_probability: Real[ArrayLike, ""] = 0.01,
+    dimension: check.Count,
+    resample_std: check.NonnegativeScalar | None = None,
+    failure_probability: check.FractionScalar = 0.01,
 ) -> Float[Array, " rounds_plus_1"]:
     """u' ≤ (u/(u+1))² [(√u + √ρ η1)² + ρ η2²]: Theorem 1′, at any resampling noise, ours.
 
@@ -103,11 +100,8 @@ def variance_bound(
         >>> dae.variance_bound(0.1, 1.0, 2, samples=10_000, dimension=2).round(4).tolist()
         [0.1, 0.0103, 0.0001]
     """
-    variance, noise_std = check.nonnegative("variance", variance), check.positive("noise_std", noise_std)
-    resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
-    rounds, dimension = check.integer("rounds", rounds, 0), check.integer("dimension", dimension, 1)
+    resample_std = noise_std if resample_std is None else resample_std
     samples = check.integer("samples", samples, dimension)
-    check.fraction("failure_probability", failure_probability)
     failure_probability = check.positive("failure_probability", failure_probability)
     rho = (resample_std / noise_std) ** 2
     t = jnp.sqrt(2 * jnp.log(2 * max(rounds, 1) / failure_probability))
@@ -119,7 +113,10 @@ def variance_bound(
     return noise_std**2 * jnp.concatenate([start[None], later])
 
 
-def norm_floor(real_variance: Elementwise, noise_std: Elementwise, real_fraction: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def norm_floor(
+    real_variance: check.Nonnegative, noise_std: check.Positive, real_fraction: check.Fraction
+) -> Float[Array, "..."]:
     """λ_i(W) ≥ αλ0_i / (αλ0_i + σ²) in every round and every realisation: what a fraction α of real data guarantees.
 
     The pool's second moment is at least α S_0, and S ↦ S(S + σ²)^(-1) is operator monotone; λ0_i is the i-th largest
@@ -137,9 +134,6 @@ def norm_floor(real_variance: Elementwise, noise_std: Elementwise, real_fraction
         >>> float(dae.norm_floor(4.0, 1.0, 0.25))
         0.5
     """
-    real_variance, noise_std = check.nonnegative("real_variance", real_variance), check.positive("noise_std", noise_std)
-    real_fraction = check.fraction("real_fraction", real_fraction)
-    check.broadcastable(real_variance=real_variance, noise_std=noise_std, real_fraction=real_fraction)
     return wiener_gain(real_fraction * real_variance, noise_std**2)
 
 

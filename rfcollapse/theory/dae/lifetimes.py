@@ -10,14 +10,15 @@ import scipy.special
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Nonnegative, Positive
 
 MOST_ROUNDS = 1_000_000  # counted one by one; beyond, the Abel function counts
 ASYMPTOTIC_FROM = 100.0  # u from which the Abel expansion is used; it neglects less than 1/(24u²) of a round
 
 
+@check.arguments
 def lifetime(
-    variance: Elementwise, noise_std: Elementwise, *, resample_std: Elementwise | None = None
+    variance: Nonnegative, noise_std: Positive, *, resample_std: Nonnegative | None = None
 ) -> Float[Array, "..."]:
     """min {j : λ_j ≤ σ²}, the first round at which the noise outweighs the signal; ∞ where it never comes.
 
@@ -42,10 +43,8 @@ def lifetime(
         >>> float(dae.lifetime(64.0, 1.0, resample_std=2.0))
         inf
     """
-    variance, noise_std = check.nonnegative("variance", variance), check.positive("noise_std", noise_std)
-    resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
-    variance, noise, resample = check.broadcast(variance=variance, noise_std=noise_std, resample_std=resample_std)
-    u, rho = variance / noise**2, (resample / noise) ** 2
+    resample_std = noise_std if resample_std is None else resample_std
+    u, rho = variance / noise_std**2, (resample_std / noise_std) ** 2
     endless = (u > 1) & ((rho - 2) * u >= 1)
     # Where the Abel function says far more than MOST_ROUNDS, counting would be in vain.
     large = (u > ASYMPTOTIC_FROM) & ~endless
@@ -56,7 +55,8 @@ def lifetime(
     return jnp.where(endless, jnp.inf, jnp.where(long, jnp.ceil(by_expansion), counted))
 
 
-def accumulated_variance(variance: Elementwise, noise_std: Elementwise, rounds: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def accumulated_variance(variance: Positive, noise_std: Positive, rounds: Nonnegative) -> Float[Array, "..."]:
     """σ² W(u0 e^{u0 − H}), H = Σ_{i=2}^{j+1} 1/i: what is left after j rounds when all rounds are kept, at s = σ.
 
     The continuous-time solution of m_{j+1} = m_j − (m_j/(m_j + 1))/(j + 2), an approximation: its relative error stays
@@ -75,9 +75,6 @@ def accumulated_variance(variance: Elementwise, noise_std: Elementwise, rounds: 
         >>> dae.accumulated_variance(4.0, 1.0, np.array([0, 10, 100])).round(3).tolist()
         [4.0, 2.464, 1.097]
     """
-    variance, noise_std = check.positive("variance", variance), check.positive("noise_std", noise_std)
-    rounds = check.nonnegative("rounds", rounds)
-    check.broadcastable(variance=variance, noise_std=noise_std, rounds=rounds)
     u = variance / noise_std**2
     harmonic = scipy.special.digamma(np.asarray(rounds) + 2) - scipy.special.digamma(2.0)
     return noise_std**2 * jnp.asarray(scipy.special.wrightomega(np.asarray(u + jnp.log(u) - harmonic)))

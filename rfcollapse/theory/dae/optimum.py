@@ -1,15 +1,15 @@
 """The best linear denoiser in closed form, and the way that gradient descent takes to it."""
 
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Covariance, Nonnegative, NonnegativeScalar, Positive
 from .recursion import wiener_gain
 
 
-def optimal_gain(variance: Elementwise, noise_std: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def optimal_gain(variance: Nonnegative, noise_std: Nonnegative) -> Float[Array, "..."]:
     """w = λ / (λ + σ²), the gain of the best linear denoiser in one direction (the Wiener gain).
 
     Args:
@@ -21,13 +21,12 @@ def optimal_gain(variance: Elementwise, noise_std: Elementwise) -> Float[Array, 
         >>> float(dae.optimal_gain(3.0, 1.0))
         0.75
     """
-    variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
-    check.broadcastable(variance=variance, noise_std=noise_std)
     return wiener_gain(variance, noise_std**2)
 
 
+@check.arguments
 def optimal_map(
-    covariance: Real[ArrayLike, "dim dim"], noise_std: Real[ArrayLike, ""], rank: int | None = None
+    covariance: Covariance, noise_std: NonnegativeScalar, rank: int | None = None
 ) -> Float[Array, "dim dim"]:
     """W* = U_k diag(λ_i / (λ_i + σ²)) U_kᵀ, the top k eigenpairs of Σ: minimises E‖W(x + σε) − x‖² at rank k.
 
@@ -45,7 +44,6 @@ def optimal_map(
         >>> dae.optimal_map(np.array([[3.0, 0.0], [0.0, 1.0]]), 1.0, rank=1).tolist()
         [[0.75, 0.0], [0.0, 0.0]]
     """
-    covariance, noise_std = check.covariance("covariance", covariance), check.nonnegative("noise_std", noise_std)
     dimension = covariance.shape[0]
     rank = dimension if rank is None else check.integer("rank", rank, 1, dimension)
     variances, directions = jnp.linalg.eigh(covariance)
@@ -53,8 +51,9 @@ def optimal_map(
     return (directions * wiener_gain(variances, noise_std**2)[None]) @ directions.T
 
 
+@check.arguments
 def training_curve(
-    time: Elementwise, variance: Elementwise, noise_std: Elementwise, initial_gain: Elementwise
+    time: Nonnegative, variance: Nonnegative, noise_std: Nonnegative, initial_gain: Positive
 ) -> Float[Array, "..."]:
     """w(t) = λE / (ξ(E − 1) + λ/w0), E = e^{2λt}, ξ = λ + σ²: the gain of W2 W1 under gradient flow.
 
@@ -75,9 +74,6 @@ def training_curve(
         >>> dae.training_curve(np.array([0.0, 2.0, 10.0]), 1.0, 1.0, 0.01).round(3).tolist()
         [0.01, 0.264, 0.5]
     """
-    time, variance = check.nonnegative("time", time), check.nonnegative("variance", variance)
-    noise_std, initial_gain = check.nonnegative("noise_std", noise_std), check.positive("initial_gain", initial_gain)
-    check.broadcastable(time=time, variance=variance, noise_std=noise_std, initial_gain=initial_gain)
     exponent = 2 * variance * time
     # (1 − e^{−2λt})/λ, finite as λ → 0; the curve divided through by λE so that nothing overflows.
     tiny = exponent < 1e-30

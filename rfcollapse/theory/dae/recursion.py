@@ -7,22 +7,22 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Count, Fraction, Nonnegative, Positive, Whole, choice
 from ...schemes import SCHEDULES, SOURCES, mixed
 
 
+@check.arguments
 def next_variance(
-    variance: Elementwise,
-    noise_std: Elementwise,
+    variance: Nonnegative,
+    noise_std: Nonnegative,
     *,
-    resample_std: Elementwise | None = None,
-    real_fraction: Elementwise = 0.0,
-    real_variance: Elementwise | None = None,
-    resample_from: str = "pool",
+    resample_std: Nonnegative | None = None,
+    real_fraction: Fraction = 0.0,
+    real_variance: Nonnegative | None = None,
+    resample_from: choice(SOURCES) = "pool",
 ) -> Float[Array, "..."]:
     """λ' = w² (λ + s²), w = λ/(λ + σ²): one round of self-training. In u = λ/σ²: u' = u²(u + ρ)/(u + 1)².
 
@@ -44,34 +44,26 @@ def next_variance(
         >>> float(dae.next_variance(3.0, 1.0))
         2.25
     """
-    variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
-    resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
-    real_fraction = check.fraction("real_fraction", real_fraction)
-    check.one_of("resample_from", resample_from, SOURCES)
+    resample_std = noise_std if resample_std is None else resample_std
     if real_variance is None:
         if isinstance(real_fraction, jax.core.Tracer) or bool(jnp.any(real_fraction > 0)):
             raise ValueError("real_variance is needed when real_fraction is above 0; got None")
         real_variance = variance
-    variance, real, fraction, noise, resample = check.broadcast(
-        variance=variance,
-        real_variance=check.nonnegative("real_variance", real_variance),
-        real_fraction=real_fraction,
-        noise_std=noise_std,
-        resample_std=resample_std,
-    )
-    return one_round(variance, variance, real, fraction, noise**2, resample**2, resample_from == "pool")
+    settings = real_variance, real_fraction, noise_std**2, resample_std**2, resample_from == "pool"
+    return one_round(variance, variance, *settings)
 
 
+@check.arguments
 def trajectory(
-    variance: Elementwise,
-    noise_std: Elementwise,
-    rounds: int,
+    variance: Nonnegative,
+    noise_std: Nonnegative,
+    rounds: Whole,
     *,
-    resample_std: Elementwise | None = None,
-    real_fraction: Elementwise = 0.0,
-    resample_from: str = "pool",
-    schedule: str = "replace",
-    real_every: int = 1,
+    resample_std: Nonnegative | None = None,
+    real_fraction: Fraction = 0.0,
+    resample_from: choice(SOURCES) = "pool",
+    schedule: choice(SCHEDULES) = "replace",
+    real_every: Count = 1,
 ) -> Float[Array, "rounds_plus_1 ..."]:
     """λ_0, λ_1, …, λ_J: the variance of each round's data, starting from the real data λ_0.
 
@@ -101,20 +93,13 @@ def trajectory(
         >>> dae.trajectory(4.0, 1.0, 3, real_fraction=0.5).round(3).tolist()
         [4.0, 3.2, 2.817, 2.636]
     """
-    variance, noise_std = check.nonnegative("variance", variance), check.nonnegative("noise_std", noise_std)
-    resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
-    real_fraction = check.fraction("real_fraction", real_fraction)
-    rounds, real_every = check.integer("rounds", rounds, 0), check.integer("real_every", real_every, 1)
-    check.one_of("resample_from", resample_from, SOURCES)
-    check.one_of("schedule", schedule, SCHEDULES)
-    variance, noise, resample, fraction = check.broadcast(
-        variance=variance, noise_std=noise_std, resample_std=resample_std, real_fraction=real_fraction
-    )
+    resample_std = noise_std if resample_std is None else resample_std
     options = (rounds, real_every, resample_from == "pool", schedule == "accumulate")
-    return _trajectory(variance, noise**2, resample**2, fraction, *options)
+    return _trajectory(variance, noise_std**2, resample_std**2, real_fraction, *options)
 
 
-def critical_resample_std(noise_std: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+@check.arguments
+def critical_resample_std(noise_std: Nonnegative) -> Float[Array, "*shape"]:
     """s_c = √2 σ: up to it (ρ ≤ 2) every direction collapses; above it a large enough variance explodes instead.
 
     For u ≫ 1, u' ≈ u − (2 − ρ): the sign of the drift changes at ρ = 2. Ours.
@@ -127,10 +112,11 @@ def critical_resample_std(noise_std: Real[ArrayLike, "*shape"]) -> Float[Array, 
         >>> round(float(dae.critical_resample_std(0.5)), 3)
         0.707
     """
-    return jnp.sqrt(2.0) * check.nonnegative("noise_std", noise_std)
+    return jnp.sqrt(2.0) * noise_std
 
 
-def unstable_variance(noise_std: Elementwise, resample_std: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def unstable_variance(noise_std: Positive, resample_std: Nonnegative) -> Float[Array, "..."]:
     """λ_u = σ²/(ρ − 2) for ρ > 2, else ∞: a direction collapses below it and explodes above it.
 
     The fixed point u* = 1/(ρ − 2) of u' = u²(u + ρ)/(u + 1)²; its multiplier 1 + ((ρ−2)/(ρ−1))² exceeds 1. Ours.
@@ -144,10 +130,8 @@ def unstable_variance(noise_std: Elementwise, resample_std: Elementwise) -> Floa
         >>> float(dae.unstable_variance(1.0, 2.0))
         0.5
     """
-    noise_std, resample_std = check.positive("noise_std", noise_std), check.nonnegative("resample_std", resample_std)
-    noise, resample = check.broadcast(noise_std=noise_std, resample_std=resample_std)
-    excess = (resample / noise) ** 2 - 2
-    return jnp.where(excess > 0, noise**2 / jnp.where(excess > 0, excess, 1.0), jnp.inf)
+    excess = (resample_std / noise_std) ** 2 - 2
+    return jnp.where(excess > 0, noise_std**2 / jnp.where(excess > 0, excess, 1.0), jnp.inf)
 
 
 def wiener_gain(variance, noise_variance):

@@ -8,19 +8,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Fraction, Nonnegative, Positive
 from ..bisection import bisected
 from .retention import loss
 
 NEWTON_STEPS = 100
 
 
+@check.arguments
 def required_real_fraction(
-    retention: Elementwise,
-    real_variance: Elementwise,
-    noise_std: Elementwise,
+    retention: Fraction,
+    real_variance: Positive,
+    noise_std: Positive,
     *,
-    resample_std: Elementwise | None = None,
+    resample_std: Nonnegative | None = None,
 ) -> Float[Array, "..."]:
     """min {α : λ*(α)/λ0 ≥ R}, resampled from the pool: α = (v − u*)/(u0 − u*) with u* = Ru0 and v the pool behind it.
 
@@ -39,16 +40,11 @@ def required_real_fraction(
         >>> dae.required_real_fraction(np.array([0.5, 0.8, 0.95]), 10.0, 1.0).round(3).tolist()
         [0.171, 0.449, inf]
     """
-    retention, real_variance = check.fraction("retention", retention), check.positive("real_variance", real_variance)
-    noise_std = check.positive("noise_std", noise_std)
-    resample_std = noise_std if resample_std is None else check.nonnegative("resample_std", resample_std)
-    retention, real, noise, resample = check.broadcast(
-        retention=retention, real_variance=real_variance, noise_std=noise_std, resample_std=resample_std
-    )
-    rho = (resample / noise) ** 2
+    resample_std = noise_std if resample_std is None else resample_std
+    rho = (resample_std / noise_std) ** 2
     if not isinstance(rho, jax.core.Tracer) and bool(jnp.any(rho > 2 * (1 + 1e-12))):
         raise ValueError(f"resample_std must be at most √2 × noise_std here; got {float(jnp.max(rho)) ** 0.5:.6g} ×")
-    u0 = real / noise**2
+    u0 = real_variance / noise_std**2
     target = retention * u0
     wanted = _pool_behind(target, rho)
 

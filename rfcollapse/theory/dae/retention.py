@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Count, Fraction, Nonnegative, Positive, choice
 from ...schemes import SOURCES
 from ..bisection import bisected
 from .recursion import one_round
@@ -20,13 +20,14 @@ from .recursion import one_round
 MOST_CYCLES = 100_000
 
 
+@check.arguments
 def retained_variance(
-    real_variance: Elementwise,
-    noise_std: Elementwise,
-    real_fraction: Elementwise,
+    real_variance: Nonnegative,
+    noise_std: Positive,
+    real_fraction: Fraction,
     *,
-    resample_std: Elementwise | None = None,
-    resample_from: str = "pool",
+    resample_std: Nonnegative | None = None,
+    resample_from: choice(SOURCES) = "pool",
 ) -> Float[Array, "..."]:
     """λ* = σ²u*, the variance of the generated data after many rounds with a fraction α of real data in each.
 
@@ -49,17 +50,18 @@ def retained_variance(
         >>> dae.retained_variance(10.0, 1.0, np.array([0.1, 0.5, 1.0])).round(3).tolist()
         [2.403, 8.198, 9.091]
     """
-    real, noise, fraction, resample = _settings(real_variance, noise_std, real_fraction, resample_std, resample_from)
-    return _retained(real, noise, fraction, resample, resample_from == "pool")
+    resample_std = noise_std if resample_std is None else resample_std
+    return _retained(real_variance, noise_std, real_fraction, resample_std, resample_from == "pool")
 
 
+@check.arguments
 def contraction_factor(
-    real_variance: Elementwise,
-    noise_std: Elementwise,
-    real_fraction: Elementwise,
+    real_variance: Nonnegative,
+    noise_std: Positive,
+    real_fraction: Fraction,
     *,
-    resample_std: Elementwise | None = None,
-    resample_from: str = "pool",
+    resample_std: Nonnegative | None = None,
+    resample_from: choice(SOURCES) = "pool",
 ) -> Float[Array, "..."]:
     """∂λ'/∂λ at λ*: the factor by which the distance to the retained variance shrinks in a round, by autodiff.
 
@@ -73,26 +75,28 @@ def contraction_factor(
         >>> round(float(dae.contraction_factor(10.0, 1.0, 0.5)), 3)
         0.495
     """
-    real, noise, fraction, resample = _settings(real_variance, noise_std, real_fraction, resample_std, resample_from)
+    resample_std = noise_std if resample_std is None else resample_std
     from_pool = resample_from == "pool"
-    fixed = _retained(real, noise, fraction, resample, from_pool)
+    fixed = _retained(real_variance, noise_std, real_fraction, resample_std, from_pool)
     finite = jnp.isfinite(fixed)
 
     def following(variance):
-        return one_round(variance, variance, real, fraction, noise**2, resample**2, from_pool)
+        settings = real_variance, real_fraction, noise_std**2, resample_std**2, from_pool
+        return one_round(variance, variance, *settings)
 
     _, slope = jax.jvp(following, (jnp.where(finite, fixed, 1.0),), (jnp.ones_like(fixed),))
     return jnp.where(finite, slope, 1.0)
 
 
+@check.arguments
 def retained_cycle(
-    real_variance: Elementwise,
-    noise_std: Elementwise,
-    real_fraction: Elementwise,
-    real_every: int,
+    real_variance: Nonnegative,
+    noise_std: Positive,
+    real_fraction: Fraction,
+    real_every: Count,
     *,
-    resample_std: Elementwise | None = None,
-    resample_from: str = "pool",
+    resample_std: Nonnegative | None = None,
+    resample_from: choice(SOURCES) = "pool",
 ) -> Float[Array, "period ..."]:
     """λ*_0, …, λ*_{K−1}: the cycle that variances settle into when real data come every K rounds only.
 
@@ -113,23 +117,11 @@ def retained_cycle(
         >>> dae.retained_cycle(10.0, 1.0, 0.5, 2).round(3).tolist()
         [6.457, 7.337]
     """
-    real, noise, fraction, resample = _settings(real_variance, noise_std, real_fraction, resample_std, resample_from)
-    if bool(jnp.any(resample > 2**0.5 * noise * (1 + 1e-12))):
+    resample_std = noise_std if resample_std is None else resample_std
+    if bool(jnp.any(resample_std > 2**0.5 * noise_std * (1 + 1e-12))):
         raise ValueError(f"resample_std must be at most √2 × noise_std here; got {resample_std} against {noise_std}")
-    fractions = jnp.zeros((check.integer("real_every", real_every, 1), *real.shape)).at[0].set(fraction)
-    return _cycle(real, noise, resample, fractions, resample_from == "pool")
-
-
-def _settings(real_variance, noise_std, real_fraction, resample_std, resample_from):
-    """λ0, σ, α and s, checked and of one shape."""
-    check.one_of("resample_from", resample_from, SOURCES)
-    noise_std = check.positive("noise_std", noise_std)
-    return check.broadcast(
-        real_variance=check.nonnegative("real_variance", real_variance),
-        noise_std=noise_std,
-        real_fraction=check.fraction("real_fraction", real_fraction),
-        resample_std=noise_std if resample_std is None else check.nonnegative("resample_std", resample_std),
-    )
+    fractions = jnp.zeros((real_every, *real_variance.shape)).at[0].set(real_fraction)
+    return _cycle(real_variance, noise_std, resample_std, fractions, resample_from == "pool")
 
 
 def _retained(real, noise, fraction, resample, from_pool):

@@ -20,14 +20,15 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from ... import check
-from ...check import Elementwise
-from .grid import time_grid
+from ...check import Covariance, Nonnegative, NonnegativeScalar, Number
+from .grid import Steps
 
 ROTATION_TOLERANCE = 1e-13  # of the integrated rotation, whose entries are at most 1
 SINGULAR = 1e-13  # of the variance that independent pairs would have in the same direction
 
 
-def transport_map(covariance: Real[ArrayLike, "dim dim"]) -> Float[Array, "dim dim"]:
+@check.arguments
+def transport_map(covariance: Covariance) -> Float[Array, "dim dim"]:
     """Σ^(1/2), where the exact rectified flow of independent pairs takes N(0, I) to N(0, Σ); also the optimal map.
 
     Args:
@@ -39,16 +40,17 @@ def transport_map(covariance: Real[ArrayLike, "dim dim"]) -> Float[Array, "dim d
         >>> flow.transport_map(np.array([[4.0, 0.0], [0.0, 1.0]])).tolist()
         [[2.0, 0.0], [0.0, 1.0]]
     """
-    values, vectors = jnp.linalg.eigh(check.covariance("covariance", covariance))
+    values, vectors = jnp.linalg.eigh(covariance)
     return (vectors * jnp.sqrt(jnp.maximum(values, 0))[None, :]) @ vectors.T
 
 
+@check.arguments
 def balance_map(
-    noise_moment: Real[ArrayLike, "dim dim"],
-    data_moment: Real[ArrayLike, "dim dim"],
+    noise_moment: Covariance,
+    data_moment: Covariance,
     cross_moment: Real[ArrayLike, "dim dim"],
     *,
-    ridge: Real[ArrayLike, ""] = 0.0,
+    ridge: NonnegativeScalar = 0.0,
 ) -> Float[Array, "dim dim"]:
     """G = B Λ^(1/2) R B⁻¹, in the basis B where B⁻¹(Q0 + τ)B⁻ᵀ = I and B⁻¹(Q1 + τ)B⁻ᵀ = Λ is diagonal. Ours.
 
@@ -72,10 +74,7 @@ def balance_map(
         >>> flow.balance_map(np.array([[1.0]]), np.array([[4.0]]), np.array([[1.0]]), ridge=0.5).round(3).tolist()
         [[1.732]]
     """
-    noise_moment = check.covariance("noise_moment", noise_moment)
-    data_moment = check.covariance("data_moment", data_moment)
     cross_moment = check.real("cross_moment", cross_moment)
-    ridge = check.nonnegative("ridge", ridge)
     if not noise_moment.shape == data_moment.shape == cross_moment.shape:
         shapes = noise_moment.shape, data_moment.shape, cross_moment.shape
         raise ValueError(f"the three moments must have one shape (d, d); got {shapes}")
@@ -90,13 +89,14 @@ def balance_map(
     return result
 
 
+@check.arguments
 def coupling_gain(
-    noise_moment: Elementwise,
-    data_moment: Elementwise,
-    cross_moment: Elementwise,
+    noise_moment: Nonnegative,
+    data_moment: Nonnegative,
+    cross_moment: Number,
     *,
-    ridge: Elementwise = 0.0,
-    steps: check.Steps | None = None,
+    ridge: Nonnegative = 0.0,
+    steps: Steps | None = None,
 ) -> Float[Array, "..."]:
     """g = √((Q1 + τ)/(Q0 + τ)) Π cos Δθ_i in one direction: the exact flow (no product), or N Euler steps. Ours.
 
@@ -115,8 +115,7 @@ def coupling_gain(
         >>> flow.coupling_gain(1.0, 4.0, np.array([0.0, 1.0, 2.0]), steps=4).round(3).tolist()
         [1.362, 1.7, 2.0]
     """
-    noise, data, cross, ridge = _checked(noise_moment, data_moment, cross_moment, ridge)
-    start, end, inner = noise + ridge, data + ridge, cross + ridge
+    start, end, inner = noise_moment + ridge, data_moment + ridge, cross_moment + ridge
     if steps is None:
         return jnp.sqrt(end / start)
 
@@ -124,12 +123,13 @@ def coupling_gain(
         projected = s * s_next * start + (s * t_next + t * s_next) * inner + t * t_next * end
         return projected / (s**2 * start + 2 * s * t * inner + t**2 * end)
 
-    time, rest, _ = time_grid(steps)
+    time, rest, _ = steps
     return jnp.prod(jax.vmap(factor)(time[:-1], time[1:], rest[:-1], rest[1:]), axis=0)
 
 
+@check.arguments
 def coupling_angle(
-    noise_moment: Elementwise, data_moment: Elementwise, cross_moment: Elementwise, *, ridge: Elementwise = 0.0
+    noise_moment: Nonnegative, data_moment: Nonnegative, cross_moment: Number, *, ridge: Nonnegative = 0.0
 ) -> Float[Array, "..."]:
     """Θ = arccos[(c + τ)/√((Q0 + τ)(Q1 + τ))]: 0 for straight paths, π/2 for independent pairs without ridge. Ours.
 
@@ -147,19 +147,13 @@ def coupling_angle(
         >>> flow.coupling_angle(1.0, 4.0, np.array([0.0, 1.0, 2.0])).round(3).tolist()
         [1.571, 1.047, 0.0]
     """
-    return angle_of(*_checked(noise_moment, data_moment, cross_moment, ridge))
+    return angle_of(noise_moment, data_moment, cross_moment, ridge)
 
 
 def angle_of(noise, data, cross, ridge):
     """Θ, unchecked."""
     cross_product = (noise * data - cross**2) + ridge * (noise + data - 2 * cross)
     return jnp.arctan2(jnp.sqrt(jnp.maximum(cross_product, 0)), cross + ridge)
-
-
-def _checked(noise_moment, data_moment, cross_moment, ridge):
-    noise, data = check.nonnegative("noise_moment", noise_moment), check.nonnegative("data_moment", data_moment)
-    cross, ridge = check.real("cross_moment", cross_moment), check.nonnegative("ridge", ridge)
-    return check.broadcast(noise_moment=noise, data_moment=data, cross_moment=cross, ridge=ridge)
 
 
 @jax.jit

@@ -15,13 +15,13 @@ All that the laws of a row need of its kinds of noise is written here, once for 
 (refreshed) and ORAS (diffused) are of Zhu et al., arXiv 2412.08175.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Elementwise, Fraction, Nonnegative, Positive, choice
 from ...schemes import SCHEMES, mixed
 from ..bisection import DEAD
 
@@ -60,42 +60,44 @@ class Direction(NamedTuple):
     """ε of the reverse SDE."""
 
 
-def checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion, without=()):
-    """The scheme's row of the table, and the `Direction`: the arguments that all laws of schemes take.
+def half_turn(name, value):
+    """Angles in [0, π], as float64."""
+    return check.fraction(f"{name}/π", check.real(name, value) / jnp.pi) * jnp.pi
+
+
+HalfTurn = Annotated[Elementwise, half_turn]
+SchemeName = choice(SCHEMES)
+
+
+def pairing(scheme, real, fraction, ridge, initial, anchor, diffusion, without=()):
+    """The scheme's row of the table, and the `Direction`, of the arguments that all laws of schemes take.
 
     without: kinds of real noise for which the caller has no form.
     """
-    row = SCHEMES[check.one_of("scheme", scheme, SCHEMES)]
+    row = SCHEMES[scheme]
     kind = real_kind(row)
     if row.own not in OWN or kind not in REAL or kind in without:
         raise ValueError(f"scheme {scheme!r}: no law here for {row.own!r} own noise with {kind!r} real noise")
-    real, fraction = check.positive("real_variance", real_variance), check.fraction("real_fraction", real_fraction)
-    initial = real if initial_variance is None else check.positive("initial_variance", initial_variance)
-    arrays = check.broadcast(
-        real_variance=real,
-        real_fraction=jnp.zeros_like(fraction) if row.real is None else fraction,
-        ridge=check.nonnegative("ridge", ridge),
-        initial_variance=initial,
-        anchor_variance=initial if anchor_variance is None else check.positive("anchor_variance", anchor_variance),
-        diffusion=check.nonnegative("diffusion", diffusion),
-    )
-    return row, Direction(*arrays)
+    initial = real if initial is None else initial
+    fraction = jnp.zeros_like(fraction) if row.real is None else fraction
+    return row, Direction(real, fraction, ridge, initial, initial if anchor is None else anchor, diffusion)
 
 
 def law(core):
     """A law of a scheme's name and settings, of a core that takes the scheme's row of the table and a `Direction`."""
 
+    @check.arguments
     def of_scheme(
-        scheme: str,
-        real_variance: Elementwise,
+        scheme: SchemeName,
+        real_variance: Positive,
         *,
-        real_fraction: Elementwise = 0.0,
-        ridge: Elementwise = 0.0,
-        initial_variance: Elementwise | None = None,
-        anchor_variance: Elementwise | None = None,
-        diffusion: Elementwise = 0.0,
+        real_fraction: Fraction = 0.0,
+        ridge: Nonnegative = 0.0,
+        initial_variance: Positive | None = None,
+        anchor_variance: Positive | None = None,
+        diffusion: Nonnegative = 0.0,
     ):
-        return core(*checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion))
+        return core(*pairing(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion))
 
     for told in ("__module__", "__name__", "__qualname__", "__doc__"):  # all but the signature, which is its own
         setattr(of_scheme, told, getattr(core, told))
@@ -159,11 +161,6 @@ def forgetting(variance, diffusion, angle):
     forgotten: what enters at t is ε²dt, and the flow takes it back to t = 0 with the factor 1/Q_t. Ours.
     """
     return diffusion**2 / jnp.sqrt(variance) / jnp.sinc(angle / jnp.pi)
-
-
-def half_turn(name, value):
-    """Angles in [0, π], as float64."""
-    return check.fraction(f"{name}/π", check.real(name, value) / jnp.pi) * jnp.pi
 
 
 def _real_noise(row, direction, angle):

@@ -12,24 +12,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Fraction, Nonnegative, Positive, Whole
 from ...schemes import mixed
 from ..bisection import DEAD, bisected
-from .couplings import checked, coupling, own_pairs
-from .grid import time_grid
+from .couplings import SchemeName, coupling, own_pairs, pairing
+from .grid import Steps
 
 
+@check.arguments
 def denoiser_trajectory(
-    scheme: str,
-    real_variance: Elementwise,
-    rounds: int,
+    scheme: SchemeName,
+    real_variance: Positive,
+    rounds: Whole,
     *,
-    steps: check.Steps,
-    real_fraction: Elementwise = 0.0,
-    ridge: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
-    diffusion: Elementwise = 0.0,
+    steps: Steps,
+    real_fraction: Fraction = 0.0,
+    ridge: Nonnegative = 0.0,
+    initial_variance: Positive | None = None,
+    anchor_variance: Positive | None = None,
+    diffusion: Nonnegative = 0.0,
 ) -> Float[Array, "rounds_and_start ..."]:
     """g ← Π_i (1−t_{i+1} + h_i D(t_i))/(1−t_i) each round: the variance g² that N Euler steps of the denoiser generate.
 
@@ -52,8 +53,8 @@ def denoiser_trajectory(
         >>> flow.denoiser_trajectory("reflow", 4.0, 3, steps=10, ridge=0.05).round(3).tolist()
         [4.0, 3.455, 2.957, 2.503]
     """
-    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    return _trajectory(row, start, time_grid(steps), check.integer("rounds", rounds, 0))
+    row, start = pairing(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    return _trajectory(row, start, steps, rounds)
 
 
 @partial(jax.jit, static_argnames=("row", "rounds"))

@@ -1,16 +1,16 @@
 """The times at which a sampler steps from noise (t = 0) to data (t = 1), and the best choice of them for Euler."""
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from ... import check
+from ...check import Count, Positive
 
 
 class Grid(NamedTuple):
@@ -24,19 +24,20 @@ class Grid(NamedTuple):
     """h_i = t_{i+1} − t_i."""
 
 
-def time_grid(steps: check.Steps) -> Grid:
-    """t_i = i/N for a number of steps N; or the grid itself.
-
-    Args:
-        steps: N ≥ 1, a whole number, or an increasing array of N + 1 times from 0 to 1.
-    """
-    time = check.time_grid("steps", steps)
+def time_grid(name, steps):
+    """t_i = i/N for a number of steps N; or the times given, as `check.time_grid` has them."""
+    time = check.time_grid(name, steps)
     if np.ndim(steps) == 0:
         return Grid(time, time[::-1], jnp.full(len(time) - 1, 1 / (len(time) - 1)))
     return Grid(time, 1 - time, jnp.diff(time))
 
 
-def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " nodes"]:
+Steps = Annotated[check.Steps | Grid, time_grid]
+"""N uniform steps, or a grid of N + 1 times from 0 to 1; the function gets them as a `Grid`."""
+
+
+@check.arguments
+def best_grid(variance: Positive, steps: Count) -> Float[Array, " nodes"]:
     """The grid of N Euler steps that minimises the log-variance Σ_λ −ln Π cos²(θ_{i+1} − θ_i) lost over a spectrum.
 
     For one variance the equal angles θ_i = πi/(2N) are best, t_i = sin θ_i/(sin θ_i + √λ cos θ_i), with the loss
@@ -60,8 +61,7 @@ def best_grid(variance: Real[ArrayLike, "..."], steps: int) -> Float[Array, " no
         >>> [round(t, 2) for t in flow.best_grid(np.array([1.0, 4.0]), 4).tolist()]
         [0.0, 0.21, 0.41, 0.65, 1.0]
     """
-    half_log = jnp.log(jnp.ravel(check.positive("variance", variance))) / 2
-    steps = check.integer("steps", steps, 1)
+    half_log = jnp.log(jnp.ravel(variance)) / 2
     nodes = np.asarray(_dense_grid(half_log, steps))
     if steps > 1 and half_log.size > 1:
         optimum = scipy.optimize.minimize(

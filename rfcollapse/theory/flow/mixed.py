@@ -11,14 +11,13 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Count, FractionScalar, Nonnegative, Positive, Whole
 from ...schemes import mixed
 from .balance import angle_of
-from .couplings import Direction, checked, coupling, half_turn, own_pairs, real_pairs
+from .couplings import Direction, HalfTurn, SchemeName, coupling, own_pairs, pairing, real_pairs
 from .network import WITHOUT
 
 NODES = 32  # of the Gauss–Hermite rule in each direction
@@ -26,18 +25,19 @@ STEPS = 64  # of Runge and Kutta's fourth order
 MOST_DIRECTIONS = 3
 
 
+@check.arguments
 def mixed_pairs_trajectory(
-    scheme: str,
-    real_variance: Real[ArrayLike, " dim"],
-    rounds: int,
+    scheme: SchemeName,
+    real_variance: Positive,
+    rounds: Whole,
     *,
-    real_fraction: Elementwise = 0.0,
-    ridge: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
-    diffusion: Elementwise = 0.0,
-    initial_angle: Elementwise | None = None,
-    denoiser_steps: int | None = None,
+    real_fraction: FractionScalar = 0.0,
+    ridge: Nonnegative = 0.0,
+    initial_variance: Positive | None = None,
+    anchor_variance: Positive | None = None,
+    diffusion: Nonnegative = 0.0,
+    initial_angle: HalfTurn | None = None,
+    denoiser_steps: Count | None = None,
 ) -> Float[Array, "rounds_and_start dim"]:
     """E x_i² at rounds 0 … J, x = z + ∫ v dt, v = Σ_k P(k | x_t) C_k(Q_k + τ)⁻¹x_t, z ~ N(0, I), k own or real pairs.
 
@@ -62,22 +62,20 @@ def mixed_pairs_trajectory(
         >>> flow.mixed_pairs_trajectory("ra", np.array([4.0]), 2, ridge=0.2, real_fraction=0.3)[:, 0].round(3).tolist()
         [4.0, 3.5, 3.097]
     """
-    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion
-    row, start = checked(scheme, *arguments, without=WITHOUT)
-    rounds = check.integer("rounds", rounds, 0)
-    angle = half_turn("initial_angle", 0.0 if initial_angle is None else initial_angle)
-    if start.real.ndim != 1 or not 1 <= len(start.real) <= MOST_DIRECTIONS:
-        raise ValueError(f"real_variance must be a list of 1 to {MOST_DIRECTIONS} numbers; got {start.real.shape}")
-    if np.ndim(real_fraction) != 0:
-        raise ValueError(f"real_fraction must be a single number; got shape {np.shape(real_fraction)}")
+    if real_variance.ndim != 1 or not 1 <= len(real_variance) <= MOST_DIRECTIONS:
+        raise ValueError(f"real_variance must be a list of 1 to {MOST_DIRECTIONS} numbers; got {real_variance.shape}")
+    if real_fraction.ndim != 0:
+        raise ValueError(f"real_fraction must be a single number; got shape {real_fraction.shape}")
+    fraction = jnp.full_like(real_variance, real_fraction)
+    arguments = real_variance, fraction, ridge, initial_variance, anchor_variance, diffusion
+    row, start = pairing(scheme, *arguments, without=WITHOUT)
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    d = len(start.real)
+    d = len(real_variance)
     noise = np.stack(np.meshgrid(*[nodes] * d), axis=-1).reshape(-1, d)
     mass = np.prod(np.stack(np.meshgrid(*[weights / weights.sum()] * d), axis=-1).reshape(-1, d), axis=1)
-    angle = jnp.broadcast_to(angle, start.real.shape)
-    steps = None if denoiser_steps is None else check.integer("denoiser_steps", denoiser_steps, 1)
     bent = initial_angle is not None
-    return _trajectory(row, rounds, steps, bent, start, angle, jnp.asarray(noise), jnp.asarray(mass))
+    angle = initial_angle if bent else jnp.zeros_like(real_variance)
+    return _trajectory(row, rounds, denoiser_steps, bent, start, angle, jnp.asarray(noise), jnp.asarray(mass))
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))

@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Count, Fraction, Nonnegative, Positive, Whole
 from ...schemes import mixed
 from ..bisection import DEAD, bisected
-from .couplings import checked, real_pairs
+from .couplings import SchemeName, pairing, real_pairs
 
 REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
 NODES = 400  # of the Gauss–Legendre rule in |x0|
@@ -26,16 +26,17 @@ WITHOUT = ("inverted, refreshed",)  # kinds of real noise that have no form here
 WITHOUT_LATER = (*WITHOUT, "diffused", "scattered")  # nor these, once the model is not linear
 
 
+@check.arguments
 def network_variance(
-    scheme: str,
-    real_variance: Elementwise,
+    scheme: SchemeName,
+    real_variance: Positive,
     *,
-    dimension: int = 1,
-    real_fraction: Elementwise = 0.0,
-    ridge: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
-    diffusion: Elementwise = 0.0,
+    dimension: Count = 1,
+    real_fraction: Fraction = 0.0,
+    ridge: Nonnegative = 0.0,
+    initial_variance: Positive | None = None,
+    anchor_variance: Positive | None = None,
+    diffusion: Nonnegative = 0.0,
 ) -> Float[Array, "..."]:
     """E|G(z)|²/d, z ~ N(0, I), F₁(|G(z)|) = F₀(|z|): the variance generated after one round from a Gaussian model.
 
@@ -57,19 +58,20 @@ def network_variance(
         2.042
     """
     arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion
-    row, start = checked(scheme, *arguments, without=WITHOUT)
-    return _one_round(start, real_pairs(row, start).noise_moment, check.integer("dimension", dimension, 1))
+    row, start = pairing(scheme, *arguments, without=WITHOUT)
+    return _one_round(start, real_pairs(row, start).noise_moment, dimension)
 
 
+@check.arguments
 def network_trajectory(
-    scheme: str,
-    real_variance: Elementwise,
-    rounds: int,
+    scheme: SchemeName,
+    real_variance: Positive,
+    rounds: Whole,
     *,
-    ridge: Elementwise,
-    real_fraction: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
+    ridge: Positive,
+    real_fraction: Fraction = 0.0,
+    initial_variance: Positive | None = None,
+    anchor_variance: Positive | None = None,
 ) -> Float[Array, "rounds_and_start ..."]:
     """E G_j(z)² of rounds 0 … J in d = 1, G_{j+1} = F₁⁻¹ ∘ F₀, where F₀ and F₁ are made by G_j itself, Gaussian or not.
 
@@ -97,10 +99,8 @@ def network_trajectory(
         >>> flow.network_trajectory("ra", 4.0, 2, ridge=0.2, real_fraction=0.3).round(3).tolist()
         [4.0, 3.5, 3.097]
     """
-    rounds = check.integer("rounds", rounds, 0)
-    ridge = check.positive("ridge", ridge)
-    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, 0.0
-    row, start = checked(scheme, *arguments, without=WITHOUT_LATER)
+    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, jnp.zeros_like(ridge)
+    row, start = pairing(scheme, *arguments, without=WITHOUT_LATER)
     widths = jnp.sqrt(jnp.stack([start.real, start.current, jnp.ones_like(start.real)]))
     # Atoms are spaced by at most .7 √τ, where the rule of equal spacings has an error of e^(−2π²/.49).
     spread = jnp.max(widths, axis=0) / jnp.min(widths, axis=0) / jnp.sqrt(start.ridge)

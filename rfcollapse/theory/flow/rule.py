@@ -9,12 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Fraction, Nonnegative
 
 ROUNDING = 1e-12  # by which a required fraction may exceed 1 and still count as 1
 
 
-def retention_rule(rate: Elementwise, real_fraction: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def retention_rule(rate: Nonnegative, real_fraction: Fraction) -> Float[Array, "..."]:
     """R = λ*/λ0 = α/(α + e^r − 1), the retained part of the variance; 1 where nothing decays (r = 0).
 
     Args:
@@ -26,12 +27,11 @@ def retention_rule(rate: Elementwise, real_fraction: Elementwise) -> Float[Array
         >>> round(float(flow.retention_rule(0.1, 0.3)), 3)
         0.74
     """
-    rate, real_fraction = check.nonnegative("rate", rate), check.fraction("real_fraction", real_fraction)
-    rate, real_fraction = check.broadcast(rate=rate, real_fraction=real_fraction)
     return jnp.where(rate > 0, real_fraction / (real_fraction + jnp.expm1(jnp.where(rate > 0, rate, 1.0))), 1.0)
 
 
-def required_fraction_for_rate(rate: Elementwise, retention: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def required_fraction_for_rate(rate: Nonnegative, retention: Fraction) -> Float[Array, "..."]:
     """α = (e^r − 1) R/(1 − R), the real fraction that retains R of the variance.
 
     Args:
@@ -46,8 +46,6 @@ def required_fraction_for_rate(rate: Elementwise, retention: Elementwise) -> Flo
         >>> round(float(flow.required_fraction_for_rate(0.1, 0.75)), 3)
         0.316
     """
-    rate, retention = check.nonnegative("rate", rate), check.fraction("retention", retention)
-    rate, retention = check.broadcast(rate=rate, retention=retention)
     loss = jnp.where(retention < 1, 1 - retention, jnp.finfo(jnp.float64).tiny)
     fraction = jnp.expm1(rate) * retention / loss
     return jnp.where(fraction > 1 + ROUNDING, jnp.inf, jnp.minimum(fraction, 1.0))

@@ -10,17 +10,17 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
-from .grid import time_grid
+from ...check import Fraction, Nonnegative, Positive
+from .grid import Steps
 
 METHODS = ("euler", "heun", "midpoint")
 
 
-def velocity_gain(time: Elementwise, variance: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def velocity_gain(time: Fraction, variance: Positive) -> Float[Array, "..."]:
     """a(t) = (tλ − (1−t)) / (t²λ + (1−t)²), where v(x, t) = E[x1 − x0 | x_t = x] = a(t) x. Its flow maps x0 to √λ x0.
 
     Args:
@@ -33,12 +33,11 @@ def velocity_gain(time: Elementwise, variance: Elementwise) -> Float[Array, "...
         >>> flow.velocity_gain(np.array([0.0, 0.5, 1.0]), 4.0).tolist()
         [-1.0, 1.2, 1.0]
     """
-    time, variance = check.fraction("time", time), check.positive("variance", variance)
-    time, variance = check.broadcast(time=time, variance=variance)
     return (time * variance - (1 - time)) / (time**2 * variance + (1 - time) ** 2)
 
 
-def euler_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
+@check.arguments
+def euler_gain(variance: Nonnegative, steps: Steps) -> Float[Array, "*shape"]:
     """g_N = √λ Π cos(θ_{i+1} − θ_i), tan θ_i = √λ t_i/(1−t_i): the cosine law, exact on any grid. Ours.
 
     An Euler step is the projection of u(t_{i+1}) on u(t_i). It moves x by h (D(t)x − x)/(1−t), where D(t)x =
@@ -58,10 +57,11 @@ def euler_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float
         >>> round(float(flow.euler_gain(1.0, np.array([0.0, 0.2, 0.5, 1.0]))), 3)
         0.588
     """
-    return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "euler")
+    return sampler_gain(variance, steps, "euler")
 
 
-def heun_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
+@check.arguments
+def heun_gain(variance: Nonnegative, steps: Steps) -> Float[Array, "*shape"]:
     """g = √λ Π [cos Δ_i + ½ (|u_i|/|u_{i+1}|) sin²Δ_i], Δ_i = θ_{i+1} − θ_i: N steps of Heun's method. Ours.
 
     At λ → 0 it tends to h/2, h the last step, and not to 0: the limit is what is returned there.
@@ -75,10 +75,11 @@ def heun_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[
         >>> round(float(flow.heun_gain(1.0, 10)), 4)
         0.9993
     """
-    return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "heun")
+    return sampler_gain(variance, steps, "heun")
 
 
-def midpoint_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Float[Array, "*shape"]:
+@check.arguments
+def midpoint_gain(variance: Nonnegative, steps: Steps) -> Float[Array, "*shape"]:
     """g = √λ Π cos(φ_i − ψ_i): N midpoint steps, φ_i and ψ_i the angles of the first and second half of step i. Ours.
 
     Args:
@@ -90,7 +91,7 @@ def midpoint_gain(variance: Real[ArrayLike, "*shape"], steps: check.Steps) -> Fl
         >>> round(float(flow.midpoint_gain(1.0, 10)), 4)
         0.9999
     """
-    return sampler_gain(check.nonnegative("variance", variance), time_grid(steps), "midpoint")
+    return sampler_gain(variance, steps, "midpoint")
 
 
 @partial(jax.jit, static_argnames="method")

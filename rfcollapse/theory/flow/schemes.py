@@ -11,23 +11,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Fraction, Nonnegative, Positive, Whole
 from ..bisection import DEAD, bisected
 from .balance import angle_of
-from .couplings import Direction, checked, coupling, excess, half_turn, law
+from .couplings import HalfTurn, SchemeName, coupling, excess, law, pairing
 
 
+@check.arguments
 def scheme_trajectory(
-    scheme: str,
-    real_variance: Elementwise,
-    rounds: int,
+    scheme: SchemeName,
+    real_variance: Positive,
+    rounds: Whole,
     *,
-    real_fraction: Elementwise = 0.0,
-    ridge: Elementwise = 0.0,
-    initial_variance: Elementwise | None = None,
-    anchor_variance: Elementwise | None = None,
-    diffusion: Elementwise = 0.0,
-    initial_angle: Elementwise | None = None,
+    real_fraction: Fraction = 0.0,
+    ridge: Nonnegative = 0.0,
+    initial_variance: Positive | None = None,
+    anchor_variance: Positive | None = None,
+    diffusion: Nonnegative = 0.0,
+    initial_angle: HalfTurn | None = None,
 ) -> Float[Array, "rounds_and_start ..."]:
     """g² ← (Q1 + τ)/(Q0 + τ) each round: the variance that the model of rounds 0 … J generates. Ours.
 
@@ -57,10 +58,9 @@ def scheme_trajectory(
         >>> flow.scheme_trajectory("fresh", 4.0, 3, ridge=0.1, real_fraction=0.5).round(3).tolist()
         [4.0, 3.727, 3.603, 3.547]
     """
-    row, start = checked(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
-    angle = half_turn("initial_angle", 0.0 if initial_angle is None else initial_angle)
-    *start, angle = check.broadcast(**start._asdict(), initial_angle=angle)
-    return _trajectory(row, Direction(*start), angle, check.integer("rounds", rounds, 0), initial_angle is not None)
+    row, start = pairing(scheme, real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion)
+    angle = jnp.zeros_like(real_variance) if initial_angle is None else initial_angle
+    return _trajectory(row, start, angle, rounds, initial_angle is not None)
 
 
 @law

@@ -9,19 +9,19 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Elementwise
+from ...check import Fraction, Nonnegative, Positive, Whole, choice
 from ...schemes import mixed
 from ..bisection import bisected
-from .grid import time_grid
+from .grid import Steps
 from .sampler import METHODS, sampler_gain, sampler_loss
 
 
+@check.arguments
 def self_consuming_rate(
-    variance: Real[ArrayLike, "*shape"], steps: check.Steps, *, method: str = "euler"
+    variance: Positive, steps: Steps, *, method: choice(METHODS) = "euler"
 ) -> Float[Array, "*shape"]:
     """r = −ln(g_N(λ)²/λ), the log-variance lost in one round; Euler: −Σ ln cos²(θ_{i+1} − θ_i). Ours.
 
@@ -41,11 +41,11 @@ def self_consuming_rate(
         >>> round(float(flow.self_consuming_rate(1.0, 10)), 3)
         0.258
     """
-    check.one_of("method", method, METHODS)
-    return sampler_loss(check.positive("variance", variance), time_grid(steps), method)
+    return sampler_loss(variance, steps, method)
 
 
-def self_consuming_rate_asymptotic(variance: Elementwise, steps: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def self_consuming_rate_asymptotic(variance: Positive, steps: Positive) -> Float[Array, "..."]:
     """r ≈ (1 + πk/4)/N + [πk³/64 + (k² − 1)/6]/N³, k = √λ + 1/√λ: N uniform Euler steps, N ≫ k. Ours.
 
     Args:
@@ -57,19 +57,18 @@ def self_consuming_rate_asymptotic(variance: Elementwise, steps: Elementwise) ->
         >>> round(float(flow.self_consuming_rate_asymptotic(1.0, 10.0)), 3)
         0.258
     """
-    variance, steps = check.positive("variance", variance), check.positive("steps", steps)
-    variance, steps = check.broadcast(variance=variance, steps=steps)
     k = jnp.sqrt(variance) + 1 / jnp.sqrt(variance)
     return (1 + math.pi * k / 4) / steps + (math.pi * k**3 / 64 + (k**2 - 1) / 6) / steps**3
 
 
+@check.arguments
 def self_consuming_trajectory(
-    variance: Elementwise,
-    steps: check.Steps,
-    rounds: int,
+    variance: Nonnegative,
+    steps: Steps,
+    rounds: Whole,
     *,
-    real_fraction: Elementwise = 0.0,
-    method: str = "euler",
+    real_fraction: Fraction = 0.0,
+    method: choice(METHODS) = "euler",
 ) -> Float[Array, "rounds_and_start ..."]:
     """λ_{j+1} = g_N(m_j)², m_j = (1−α)λ_j + αλ_0: the variance of each round, fitted to own and real data. Ours.
 
@@ -90,13 +89,11 @@ def self_consuming_trajectory(
         >>> flow.self_consuming_trajectory(1.0, 10, 3, real_fraction=0.2).round(3).tolist()
         [1.0, 0.773, 0.632, 0.544]
     """
-    variance, real_fraction = check.nonnegative("variance", variance), check.fraction("real_fraction", real_fraction)
-    check.one_of("method", method, METHODS)
-    variance, real_fraction = check.broadcast(variance=variance, real_fraction=real_fraction)
-    return _trajectory(variance, real_fraction, time_grid(steps), check.integer("rounds", rounds, 0), method)
+    return _trajectory(variance, real_fraction, steps, rounds, method)
 
 
-def self_consuming_lifetime(variance: Elementwise, steps: Elementwise) -> Float[Array, "..."]:
+@check.arguments
+def self_consuming_lifetime(variance: Nonnegative, steps: Positive) -> Float[Array, "..."]:
     """2N ∫_0^{√λ} dy/(y + (π/4)(1 + y²)) = (4N/D) atan(D√λ/(√λ + π/2)), D = √(π²/4 − 1): rounds until collapse. Ours.
 
     The leading rate in N makes √λ reach zero in finite time, at most (4N/D) atan D = 2.908 N rounds from *any* λ;
@@ -115,14 +112,12 @@ def self_consuming_lifetime(variance: Elementwise, steps: Elementwise) -> Float[
         >>> round(float(flow.self_consuming_lifetime(1.0, 10.0)), 1)
         14.5
     """
-    variance, steps = check.nonnegative("variance", variance), check.positive("steps", steps)
-    check.broadcastable(variance=variance, steps=steps)
-    std, steps = jnp.broadcast_arrays(jnp.sqrt(variance), steps)
-    root = math.sqrt(math.pi**2 / 4 - 1)
+    std, root = jnp.sqrt(variance), math.sqrt(math.pi**2 / 4 - 1)
     return 4 * steps / root * jnp.arctan2(root * std, std + math.pi / 2)
 
 
-def heun_sink(steps: check.Steps) -> Float[Array, ""]:
+@check.arguments
+def heun_sink(steps: Steps) -> Float[Array, ""]:
     """λ* = g(λ*)², the variance to which rounds of Heun sampling drift: ≈ 1 − 2.678/N, not zero. Ours.
 
     Args:
@@ -133,8 +128,7 @@ def heun_sink(steps: check.Steps) -> Float[Array, ""]:
         >>> round(float(flow.heun_sink(10)), 3)
         0.763
     """
-    grid = time_grid(steps)
-    return bisected(lambda variance: sampler_loss(variance, grid, "heun") < 0, jnp.asarray(1e-26), jnp.asarray(1e26))
+    return bisected(lambda variance: sampler_loss(variance, steps, "heun") < 0, jnp.asarray(1e-26), jnp.asarray(1e26))
 
 
 @partial(jax.jit, static_argnames=("rounds", "method"))
