@@ -218,8 +218,9 @@ def test_every_section_runs(root, capsys):
     for row in rows["agreement"]:  # of the CPU with itself
         differences = row["loss_difference"], row["gradient_difference"]
         assert max(differences) < 1e-6 if row["dtype"] == "float32" else 0 < max(differences) < 0.1
-    assert [(row["net"], row["dtype"]) for row in rows["agreement"]] == list(
-        itertools.product(("mlp", "unet"), ("float32", "bfloat16"))
+    precisions = ("float32", "highest"), ("float32", "default"), ("bfloat16", "default")
+    assert [(row["net"], (row["dtype"], row["precision"])) for row in rows["agreement"]] == list(
+        itertools.product(("mlp", "unet"), precisions)
     )
     assert [row["dtype"] for row in rows["unet"]] == ["bfloat16"]
     assert all(row["peak_share"] < 1 for row in rows["unet"])
