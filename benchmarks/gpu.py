@@ -346,7 +346,7 @@ def one_step(bench):
     gradients = {}
     for net, (d, options) in list(nets.items())[
         : bench.size(2, 1)
-    ]:  # in miniature no U-Net, which takes long to compile
+    ]:  # a U-Net takes long to compile
         on = bench_images.one_step(net, d, options, bench.size(256, 8))
         gradients |= {f"{net} {name}": on(jax.devices()[0], *chosen)[1] for name, chosen in PRECISIONS.items()}
     return gradients
