@@ -344,9 +344,7 @@ def one_step(bench):
     """The gradient of one batch, at JAX's own precision ("tf32" on a GPU), at "highest", and in bfloat16."""
     nets = {"mlp": (2, {"width": 64}), "unet": (64, {"shape": (8, 8), "channels": 32})}
     gradients = {}
-    for net, (d, options) in list(nets.items())[
-        : bench.size(2, 1)
-    ]:  # a U-Net takes long to compile
+    for net, (d, options) in list(nets.items())[: bench.size(2, 1)]:  # a U-Net takes long to compile
         on = bench_images.one_step(net, d, options, bench.size(256, 8))
         gradients |= {f"{net} {name}": on(jax.devices()[0], *chosen)[1] for name, chosen in PRECISIONS.items()}
     return gradients
