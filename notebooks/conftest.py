@@ -26,17 +26,12 @@ class Notebook(IPyNbFile):
             )
 
 
-# The longest first, for a long one that starts last is waited for.
-LONGEST = ("07", "06", "11", "10", "03", "04")
-
-
 def pytest_configure(config):
     config.option.loadscopereorder = False  # pytest-xdist's own order, by the number of cells
 
 
 def pytest_collection_modifyitems(items):
-    places = {number: place for place, number in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name[:2], len(LONGEST)))
+    items.sort(key=lambda item: reproduce.duration(item.path.stem))
 
 
 @pytest.hookimpl(wrapper=True)

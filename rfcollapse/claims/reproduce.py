@@ -4,18 +4,22 @@ A full run at seed 0 refreshes notebooks/, figures/ and the table in README.md. 
 leaves those alone and writes to runs/. The first two functions are for the notebooks themselves.
 """
 
+import asyncio
 import json
 import os
 import re
 import shutil
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 from tqdm import tqdm
 
+from .. import check
 from ..output import FIGURES
 from . import LEDGER, QUICK, Row, ledger
 from .ledger import ROOT
@@ -23,6 +27,8 @@ from .registry import REGISTRY
 
 SEED = "RFCOLLAPSE_SEED"
 CELL_TIMEOUT = 900  # seconds
+LONGEST_FIRST = ("06", "07", "11", "10", "03", "04", "02")
+MERGING = threading.Lock()  # of one ledger by several notebooks
 SOLUTION = re.compile(r"```python\n(.*?)```", re.DOTALL)
 README_TABLE = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.DOTALL)
 
@@ -82,13 +88,20 @@ def chosen(wanted: list[str]) -> list[str]:
     return [name for name in known if name in picked] if wanted else known
 
 
-def run(wanted: list[str], *, quick: bool = False, seed: int = 0) -> tuple[list[Outcome], Path]:
-    """Executes notebooks one after the other; a failure in one does not stop the next.
+def duration(name: str) -> int:
+    """The place of a notebook in the order of running: the longest first, for one that starts last is waited for."""
+    number = name.split("_")[0]
+    return LONGEST_FIRST.index(number) if number in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+def run(wanted: list[str], *, quick: bool = False, seed: int = 0, jobs: int = 2) -> tuple[list[Outcome], Path]:
+    """Executes notebooks, several at once; a failure in one does not stop the others.
 
     Args:
         wanted: as `chosen` takes them.
         quick: smaller sizes; a trial.
         seed: of all random keys; other than 0, a trial.
+        jobs: notebooks at once, ≥ 1. Their numbers do not depend on it.
 
     Returns:
         An outcome per notebook, and the folder that holds claims.json.
@@ -98,14 +111,18 @@ def run(wanted: list[str], *, quick: bool = False, seed: int = 0) -> tuple[list[
     target = ROOT / "runs" / (f"seed-{seed}" + ("-quick" if quick else "")) if trial else ROOT
     for folder in ("notebooks", "figures"):
         (target / folder).mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    with tqdm(total=len(picked), desc="notebooks", unit="notebook", position=0) as overall:
-        for name in picked:
-            outcomes.append(_one(name, target, quick, seed))
-            overall.update()
+    bar = tqdm(total=len(picked), desc="notebooks", unit="notebook", position=0)
+    with bar, ThreadPoolExecutor(check.integer("--jobs", jobs, 1)) as pool:
+        running = {name: pool.submit(_one, name, target, quick, seed) for name in sorted(picked, key=duration)}
+        try:
+            for _ in as_completed(running.values()):
+                bar.update()
+        except KeyboardInterrupt:  # the kernels hear of it themselves
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if not trial:
         _refresh_readme()
-    return outcomes, target / "figures"
+    return [running[name].result() for name in picked], target / "figures"
 
 
 def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
@@ -137,7 +154,7 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
         )
         error = None
         try:
-            client.execute(env=os.environ | environment)
+            asyncio.run(client.async_execute(env=os.environ | environment))
         except CellExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
         except CellTimeoutError:
@@ -154,7 +171,8 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
         nbformat.write(notebook, target / "notebooks" / f"{name}.ipynb")
         for picture in Path(scratch).glob("*.png"):
             shutil.copyfile(picture, target / "figures" / picture.name)
-        rows = ledger.merge(target / "figures", name, Path(scratch) / f"{name}.jsonl")
+        with MERGING:
+            rows = ledger.merge(target / "figures", name, Path(scratch) / f"{name}.jsonl")
     return Outcome(name, rows, None, seconds)
 
 
@@ -200,12 +218,13 @@ def add_options(command):
     command.add_argument("notebook", nargs="*", help="a name, number (02) or path; all where none is given")
     command.add_argument("--quick", action="store_true", help="smaller sizes, written to runs/ (nothing is refreshed)")
     command.add_argument("--seed", type=int, default=0, help="another seed, written to runs/ (nothing is refreshed)")
+    command.add_argument("--jobs", type=int, default=2, metavar="N", help="notebooks at once (%(default)s)")
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
 
 
 def command(options) -> int:
     """`rfcollapse reproduce`: runs notebooks and prints their verdicts; returns the exit code."""
-    outcomes, folder = run(options.notebook, quick=options.quick, seed=options.seed)
+    outcomes, folder = run(options.notebook, quick=options.quick, seed=options.seed, jobs=options.jobs)
     wrong = problems(outcomes, quick=options.quick)
     rows = [row for outcome in outcomes for row in outcome.rows]
     if options.json:

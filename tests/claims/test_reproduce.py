@@ -81,10 +81,10 @@ def test_a_failure_does_not_stop_or_spoil_the_others(checkout, capsys, monkeypat
 
 
 def test_a_kernel_that_does_not_start_fails_its_notebook_alone(checkout, capsys, monkeypatch):
-    def execute(client, **_):
+    async def execute(client, **_):
         raise RuntimeError("Kernel died before replying to kernel_info")
 
-    monkeypatch.setattr(nbclient.NotebookClient, "execute", execute)
+    monkeypatch.setattr(nbclient.NotebookClient, "async_execute", execute)
     assert __main__.main(["reproduce", "--json"]) == 1
     problems = json.loads(capsys.readouterr().out)["problems"]
     assert [line for line in problems if "did not start" in line] == [
