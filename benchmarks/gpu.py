@@ -40,6 +40,7 @@ from contenders import Peers, race, timed  # noqa: E402
 from rfcollapse import claims, data  # noqa: E402
 from rfcollapse.learn import devices, integrate, reflow  # noqa: E402
 from rfcollapse.learn.plan import Training  # noqa: E402
+from rfcollapse.measure.rates import mean_and_error  # noqa: E402
 from rfcollapse.output import plain  # noqa: E402
 from rfcollapse.simulate import dae, resampling  # noqa: E402
 from rfcollapse.theory import dae as law  # noqa: E402
@@ -361,9 +362,9 @@ def a_claim(bench):
     variances = np.diagonal(np.asarray(run.second_moment), axis1=2, axis2=3)
     law_says = np.asarray(flow.scheme_trajectory("reflow", np.array([4.0, 0.25]), 2, ridge=0.2))
     change = np.log(variances[:, -1] / variances[:, 0]) / np.log(law_says[-1] / law_says[0])
-    mean, error = change.mean(0), change.std(0, ddof=1) / len(change) ** 0.5
+    mean, error, runs = mean_and_error(change)
     worst = int(np.argmax(abs(mean - 1)))
-    numbers = 1.0, mean[worst], error[worst], len(change)
+    numbers = 1.0, mean[worst], error[worst], runs
     return {"change over the law's": mean, "verdict": claims.judge(*numbers, kind="law", margin=0.05)}
 
 

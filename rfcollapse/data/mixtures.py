@@ -57,8 +57,6 @@ def two_moons(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
 def checkerboard(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     """x uniform on the eight dark fields of a 4 × 4 board on [−√3, √3]²: mean 0, variances 1, correlation 3/16.
 
-
-
     Args:
         key: draws them.
         n: ≥ 1 rows.
@@ -66,7 +64,7 @@ def checkerboard(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     Example:
         >>> import jax
         >>> from rfcollapse import data
-        >>> data.two_moons(jax.random.key(0), 100).shape
+        >>> data.checkerboard(jax.random.key(0), 100).shape
         (100, 2)
     """
     key_field, key_place = jax.random.split(key)

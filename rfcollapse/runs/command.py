@@ -61,5 +61,6 @@ def _rounds(metrics) -> str:
 
 
 def _mean_and_error(values) -> str:
+    """As text; not by `measure.rates`, which refuses the NaN of a seed that broke or of adaptive steps."""
     error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.1g}" if len(values) > 1 else ""
     return f"{values.mean():.4g}{error}"
