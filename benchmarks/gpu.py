@@ -41,7 +41,7 @@ from rfcollapse import claims, data  # noqa: E402
 from rfcollapse.learn import devices, integrate, reflow  # noqa: E402
 from rfcollapse.learn.plan import Training  # noqa: E402
 from rfcollapse.measure.rates import mean_and_error  # noqa: E402
-from rfcollapse.output import plain  # noqa: E402
+from rfcollapse.output import plain, replace  # noqa: E402
 from rfcollapse.simulate import dae, resampling  # noqa: E402
 from rfcollapse.theory import dae as law  # noqa: E402
 from rfcollapse.theory import flow  # noqa: E402
@@ -82,9 +82,7 @@ def measured(sections: dict, bench: Bench, minutes: float, path: Path) -> dict:
         written = report["sections"][section] = []
         for row in rows(bench):
             written.append({"row": row.name} | outcome(row, stop - time.monotonic(), bench.tiny))
-            draft = path.with_suffix(".part")
-            draft.write_text(json.dumps(report, indent=1) + "\n")
-            os.replace(draft, path)
+            replace(path, json.dumps(report, indent=1) + "\n")
             print(f"{section}: {json.dumps(written[-1])}", flush=True)
             if section == "smoke" and written[-1].get("failed"):
                 raise ValueError(f"{row.name} failed on this device, so nothing else is worth its time: see {path}")

@@ -1,7 +1,9 @@
 """What the command line prints and files keep: JSON, which knows no NaN and no arrays, and plain columns."""
 
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def replace(path: Path, text: str):
+    """Writes a file whole or not at all: an interruption leaves what was there, and so does another process."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    draft.write_text(text)
+    os.replace(draft, path)
 
 
 def columns(lines: Sequence[Sequence[str]], *, right: bool = False) -> str:

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from .. import check
+from ..check import Count, Fraction, Positive
 from ..theory.bisection import bisected
 
 DEAD = 1e-30  # of the real variance, taken as nothing
@@ -78,9 +79,8 @@ def _trajectory(mechanism, real, fractions):
     return jnp.concatenate([real[None], jax.lax.scan(one_round, real, fractions)[1]])
 
 
-def retained(
-    mechanism, real: Real[ArrayLike, "*#shape"], fraction: Real[ArrayLike, "*#shape"], *, every: int = 1
-) -> Float[Array, "*shape"]:
+@check.arguments
+def retained(mechanism, real: Positive, fraction: Fraction, *, every: Count = 1) -> Float[Array, "*shape"]:
     """λ*, the variance kept for ever with a fraction α of real data in every K-th round: as it is just before that.
 
     By the mechanism's closed form for K = 1, if it has one; else the first fixed point of the K rounds that is met on
@@ -97,10 +97,7 @@ def retained(
         >>> print(f"{mechanisms.retained(mechanisms.Dae(1.0), 16.0, 0.1):.3f}")  # 4/9 of 16
         7.111
     """
-    real, fraction = check.positive("real", real), check.fraction("fraction", fraction)
-    check.broadcastable(real=real, fraction=fraction)
-    real, fraction = jnp.broadcast_arrays(real, fraction)
-    if check.integer("every", every, 1) == 1 and mechanism.limit is not None:
+    if every == 1 and mechanism.limit is not None:
         return mechanism.limit(real, fraction)
     return _settled(mechanism, every, real, fraction)
 

@@ -1,14 +1,13 @@
 """What the monitor remembers: the reference, and a few numbers of every round; kept in a file between calls."""
 
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from ..output import plain
+from ..output import plain, replace
 
 VERSION = 1  # of the file
 
@@ -76,10 +75,7 @@ def save(state: State, path: str | Path):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     state.save(begun, f"{folder}/monitor.json")
     """
-    path = Path(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_text(json.dumps({"version": VERSION, **plain(state)}))
-    os.replace(beside, path)
+    replace(Path(path), json.dumps({"version": VERSION, **plain(state)}))
 
 
 def load(path: str | Path) -> State:

@@ -2,10 +2,9 @@
 
 import json
 import math
-import os
 from pathlib import Path
 
-from ..output import columns
+from ..output import columns, replace
 from . import Row, judge
 from .registry import REGISTRY
 
@@ -39,8 +38,8 @@ def merge(folder: Path, notebook: str, lines: Path) -> list[Row]:
     order = {id: place for place, id in enumerate(REGISTRY)}
     rows = {row.id: row for row in [*kept, *fresh] if row.id in REGISTRY}
     rows = sorted(rows.values(), key=lambda row: order[row.id])
-    _replace(path, json.dumps([row._asdict() for row in rows], indent=1, ensure_ascii=False) + "\n")
-    _replace(folder / "claims.md", table(rows))
+    replace(path, json.dumps([row._asdict() for row in rows], indent=1, ensure_ascii=False) + "\n")
+    replace(folder / "claims.md", table(rows))
     return fresh
 
 
@@ -128,9 +127,3 @@ def _markdown(header, rows):
 
 def _number(value: float) -> str:
     return "0" if value == 0 else f"{value:.4g}" if math.isfinite(value) else str(value)
-
-
-def _replace(path: Path, text: str):
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text)
-    os.replace(fresh, path)

@@ -45,7 +45,7 @@ def parse(text: str) -> dict[str, Claim]:
         for id, table in tables.items():
             if id in claims:
                 raise ValueError(f"two claims are called {id!r}: in {claims[id].notebook} and in {notebook}")
-            implied = {"margin": 0.0, "expected": "observed"} if table["kind"] == "observation" else {}
+            implied = {"margin": 0.0, "expected": "observed"} if table.get("kind") == "observation" else {}
             claims[id] = Claim(id=id, notebook=notebook, **implied | table)
     return claims
 
