@@ -49,7 +49,7 @@ class Told(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A commit that has something of a claim which no parent of it has."""
+    """A commit that has a claim, or a row of it."""
 
     where: str
     """Its hash and date."""
@@ -87,9 +87,7 @@ def tell(root: Path) -> dict[str, Told] | None:
         claims, rows = states[commit] = _claims(*texts[1:]), {row["id"]: row for row in json.loads(texts[0] or "[]")}
         for id in {**claims, **rows}:
             older = ([states[parent][part].get(id, {}) for parent in parents] for part in (0, 1))
-            step = Step(where, claims.get(id, {}), rows.get(id, {}), *older)
-            if (step.claim, step.row) not in zip(step.claims, step.rows):
-                steps.setdefault(id, []).append(step)
+            steps.setdefault(id, []).append(Step(where, claims.get(id, {}), rows.get(id, {}), *older))
     return {id: _told(steps[id], claim, rows.get(id, {})) for id, claim in claims.items()}
 
 
@@ -127,7 +125,7 @@ def _among(one: dict, others: list[dict], fields: tuple[str, ...]) -> bool:
             return one.get(field) == other.get(field)
         return math.isclose(one[field], other[field], rel_tol=ROUNDING, abs_tol=ROUNDING * one["margin"])
 
-    return any(one and other and all(same(other, field) for field in fields) for other in others)
+    return any(other and all(same(other, field) for field in fields) for other in others)
 
 
 def _commits(root: Path, tips: list[str]) -> list[tuple]:

@@ -69,11 +69,14 @@ def repository(tmp_path, monkeypatch):
 
 def test_registered_before_with_or_not_run(repository):
     repository.commit({"early": {}})
-    repository.commit({"early": {}, "late": {}, "idle": {}}, [row("early", 1.0), row("late", 2.0)])
+    rows = [row(id, 1.0) for id in ("early", "late", "afterwards", "never")]
+    repository.commit({"early": {}, "late": {}}, rows)
+    repository.commit({"early": {}, "late": {}, "afterwards": {}, "idle": {}})
     repository.commit(other="what does not concern claims")
     assert repository.tell() == {
         "early": Told("before", "before", []),
         "late": Told("with", "with", []),
+        "afterwards": Told("with", "not run since", []),
         "idle": Told("not run", "not run", []),
     }
 
@@ -115,12 +118,14 @@ def test_a_contract_that_comes_with_its_row_is_seen_even_if_the_number_is_old(re
 
 
 def test_rounding_is_no_new_result(repository):
-    repository.commit({"a": {}}, [row("a", 1.0), row("b", 0.0)])
-    repository.commit({"a": {"margin": 0.2}})
-    repository.commit(rows=[row("a", 1.0 + 1e-9, margin=0.2)])
-    assert repository.tell()["a"].contract == "not run since"
-    repository.commit(rows=[row("a", 1.0 + 1e-5, margin=0.2)])
-    assert repository.tell()["a"].contract == "before"
+    def rows(error, **claim):
+        return [row("a", 100.0 * (1 + error), **claim), row("b", error, **claim)]
+
+    repository.commit({"a": {}, "b": {}}, rows(0.0))
+    repository.commit({"a": {"margin": 0.2}, "b": {"margin": 0.2}})
+    for error, contract in ((1e-8, "not run since"), (1e-3, "before")):
+        repository.commit(rows=rows(error, margin=0.2))
+        assert [each.contract for each in repository.tell().values()] == [contract, contract]
 
 
 def test_a_new_notebook_or_source_is_no_change(repository):
