@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 from ..output import columns, replace
-from . import Row, judge
+from . import Row, history, judge
 from .registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,12 +88,16 @@ def summary(rows: list[Row]) -> str:
 
 def add_options(command):
     """The options of `rfcollapse claims`."""
-    command.add_argument("--check", action="store_true", help="exit 1 where a verdict is missing or unexpected")
+    other = command.add_mutually_exclusive_group()
+    other.add_argument("--check", action="store_true", help="exit 1 where a verdict is missing or unexpected")
+    other.add_argument("--history", action="store_true", help="what was registered before its result, and what changed")
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
 
 
 def command(options) -> int:
     """`rfcollapse claims`: prints the ledger; returns the exit code."""
+    if options.history:
+        return history.command(ROOT, options.json)
     rows = read(ROOT / "figures" / "claims.json")
     problems = unexpected(rows) if options.check else []
     if options.json:
