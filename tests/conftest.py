@@ -38,6 +38,7 @@ SLOW = (
     "benchmarks/test_gpu", "learn/test_unet", "benchmarks/test_bench", "simulate/test_reduced", "learn/test_integrate",
     "simulate/test_resampling", "simulate/test_flow", "book/test_page", "advice/test_budget", "advice/test_rule",
     "learn/test_velocity", "runs/test_looks", "benchmarks/test_bench_images", "test_doctests", "simulate/test_dae",
+    "simulate/test_regression",
 )  # fmt: skip
 
 

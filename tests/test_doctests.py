@@ -44,7 +44,7 @@ COMMAND_LINE = {"add_options", "from_options", "flags", "option", "command"}
 
 def doors():
     """The functions that users call, by dotted name: all public ones of these modules, command lines excepted."""
-    modules = ["theory.dae", "theory.flow", "theory.resampling", "data", "claims"]
+    modules = ["theory.dae", "theory.flow", "theory.resampling", "theory.regression", "data", "claims"]
     for room in ("measure", "advice"):
         package = importlib.import_module(f"rfcollapse.{room}")
         modules += [f"{room}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
@@ -55,7 +55,7 @@ def doors():
                 continue
             if function in getattr(module, "__all__", ()) or value.__module__ == module.__name__:
                 yield f"{name}.{function}", value
-    for name in ("simulate.dae", "simulate.flow", "simulate.resampling", "learn.reflow"):
+    for name in ("simulate.dae", "simulate.flow", "simulate.resampling", "simulate.regression", "learn.reflow"):
         yield f"{name}.run", importlib.import_module(f"rfcollapse.{name}").run
 
 

@@ -3,6 +3,7 @@
 dae         a linear denoising autoencoder trained on its own outputs: from second moments (`reduced`) or samples
             (`direct`)
 flow        a linear rectified flow trained on its own samples, from second moments
-resampling  a Gaussian refitted to its own samples
+resampling  a Gaussian, or the shares of words, refitted to own samples
+regression  least squares refitted to its own predictions
 fit         linear denoisers fitted by gradient descent and least squares, which know no closed form
 """

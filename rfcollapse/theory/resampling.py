@@ -7,6 +7,9 @@ to all cohorts so far, the real one included ("accumulate"), or to n of all thos
 
 With ν degrees of freedom (n − 1, or n for a known mean) and divisor c, a round of "replace" multiplies the variance by
 χ²_ν/c, independently of the past: everything below follows from that. The mean falls, the typical path falls faster.
+
+What is said of mean variances and of the fitted mean rests on two moments, and needs no Gaussian: it holds for every
+model that gives back the mean and the covariance it was fitted to, the shares of words among them.
 """
 
 import jax
@@ -16,7 +19,7 @@ from jaxtyping import Array, Float
 from scipy import optimize, special
 
 from .. import check
-from ..check import Count, Fraction, Nonnegative, Number, Positive, PositiveScalar, Whole, choice
+from ..check import Count, Fraction, Nonnegative, NonnegativeScalar, Number, Positive, PositiveScalar, Whole, choice
 from ..schemes import REFIT_SCHEDULES
 from .chi import binet, chi_deficit, log_gamma, mean_log_chi
 
@@ -195,6 +198,7 @@ def mean_variance(
     schedule: choice(REFIT_SCHEDULES) = "replace",
     known_mean: bool = False,
     unbiased: bool = False,
+    sampling_bias: NonnegativeScalar = 1.0,
 ) -> Float[Array, " rounds_and_one"]:
     """E var_j/var_0 at j = 0…rounds; in d dimensions the same factor on the whole covariance.
 
@@ -206,7 +210,16 @@ def mean_variance(
     - subsample: (1 − 1/n) Π_{2≤m≤j} (1 − (3 − 1/n)/(m(mn − 1)))  (Π (1 + (m − 3)/(m(mn − 1))), which *grows*, as
       j^{1/n}: each cohort adds the scatter of the fitted means).
 
-    Source: ours. The workflows are those of Gerstgrasser et al., arXiv 2404.01413, and Kazdan et al., arXiv 2410.16713.
+    Where points are drawn with b times the variance of the fit (truncation, guidance, low temperature), "replace" takes
+    a factor b more in each round. Keeping old data delays that and does not stop it: from factor m the new cohort takes
+    (1 − b)/m (the MLE: times 1 − 1/(mn), or 1 − 1/n for subsample), so that by accumulating it falls as j^{−(1−b)}.
+
+    The MLE's rows are also the law of 1 − Σp², the chance that two words differ, where the shares p of a vocabulary are
+    refitted to n words drawn from them: the covariance of a word, as a unit vector, is fitted with its mean.
+
+    Source: b^j for the unbiased fit is Alemohammad et al., arXiv 2307.01850 (their λ is b), 1 − 1/n for words Wright's
+    and Fisher's (the heterozygosity of n gene copies); the rest is ours. The workflows are those of Gerstgrasser et
+    al., arXiv 2404.01413, and Kazdan et al., arXiv 2410.16713.
 
     Args:
         samples: n ≥ 1 a round; ≥ 2 for an unbiased fit with estimated mean.
@@ -214,6 +227,7 @@ def mean_variance(
         schedule: "replace", "accumulate" or "subsample".
         known_mean: fit about the known mean.
         unbiased: divide by N − 1 (estimated mean only).
+        sampling_bias: b ≥ 0, the variance of what is drawn over that of the fit.
 
     Example:
         >>> from rfcollapse.theory import resampling
@@ -221,21 +235,23 @@ def mean_variance(
         [1.0, 0.9, 0.81, 0.729]
         >>> resampling.mean_variance(10, 3, schedule="accumulate").round(3).tolist()
         [1.0, 0.9, 0.878, 0.868]
+        >>> resampling.mean_variance(10, 3, unbiased=True, sampling_bias=0.8).round(3).tolist()
+        [1.0, 0.8, 0.64, 0.512]
     """
     n = check.integer("samples", samples, _smallest(known_mean, unbiased))
     m = jnp.arange(1, rounds + 1, dtype=jnp.float64)
-    first = 0.0 if known_mean or unbiased else -1 / n
+    fitted = m * n if schedule == "accumulate" else jnp.full_like(m, n)
+    loss = jnp.zeros_like(m) if known_mean or unbiased else -1 / fitted
     later = jnp.maximum(m, 2.0)
     pool = later * (later * n - 1)  # at n = 1 the first factor has made the product zero already
-    if known_mean:
-        change = jnp.zeros_like(m)
-    elif schedule == "replace":
-        change = jnp.full_like(m, first)
+    if known_mean or schedule == "replace":
+        change = loss
     elif schedule == "accumulate":
-        change = -1 / pool if unbiased else -1 / (n * later**2)
+        change = -1 / pool if unbiased else loss / m
     else:
         change = (later - 3) / pool if unbiased else (1 / n - 3) / pool
-    steps = jnp.log1p(jnp.where(m == 1, first, change))
+    cohort = (1 + loss) / (1.0 if schedule == "replace" else m)
+    steps = jnp.log1p(jnp.where(m == 1, loss, change) - (1 - sampling_bias) * cohort)
     return jnp.exp(jnp.concatenate([jnp.zeros(1), jnp.cumsum(steps)]))
 
 

@@ -6,22 +6,25 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rfcollapse.schemes import REFIT_SCHEDULES
+from rfcollapse.schemes import REFIT_SCHEDULES, SCHEDULES
 from rfcollapse.simulate import resampling
 from rfcollapse.theory import resampling as theory
 
 KEY = jax.random.key(0)
-FITS = ({"known_mean": True}, {"known_mean": False}, {"known_mean": False, "unbiased": True})
+FITS = (
+    {"known_mean": True}, {"known_mean": False}, {"known_mean": False, "unbiased": True},
+    {"known_mean": False, "sampling_bias": 0.5},
+)  # fmt: skip
 
 
-def refit(d, n, rounds, seeds, *, schedule, known_mean=False, unbiased=False, seed=0):
+def refit(d, n, rounds, seeds, *, schedule, known_mean=False, unbiased=False, sampling_bias=1.0, seed=0):
     """Log-diagonal of the Cholesky factor of the fitted covariance, (seeds, rounds+1, d)."""
     rng = np.random.default_rng(seed)
     logs = np.zeros((seeds, rounds + 1, d))
     mean, factor, pool = np.zeros((seeds, 1, d)), np.broadcast_to(np.eye(d), (seeds, d, d)), np.zeros((seeds, 0, d))
     for j in range(rounds):
         # the symmetric square root would do as well: the law of the points is what counts
-        fresh = mean + rng.standard_normal((seeds, n, d)) @ factor.transpose(0, 2, 1)
+        fresh = mean + np.sqrt(sampling_bias) * rng.standard_normal((seeds, n, d)) @ factor.transpose(0, 2, 1)
         pool = fresh if schedule == "replace" else np.concatenate([pool, fresh], axis=1)
         points = pool
         if schedule == "subsample":
@@ -122,10 +125,34 @@ def test_fewer_samples_than_directions(schedule):
     assert stats.ks_2samp(logs[:, -1, 1], alone[:, -1, 1]).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_words_against_drawn_ones(schedule):
+    shares, n, rounds, seeds = np.array([0.5, 0.3, 0.2, 0.0]), 6, 4, 4000
+    ours = np.asarray(resampling.words(KEY, 7 * shares, samples=n, rounds=rounds, seeds=seeds, schedule=schedule))
+    np.testing.assert_allclose(ours.sum(axis=2), 1, rtol=1e-12)
+    np.testing.assert_array_equal(ours[:, :, 3], 0)
+    np.testing.assert_allclose(ours[:, 0], np.broadcast_to(shares, (seeds, 4)), rtol=1e-12)
+    rng = np.random.default_rng(1)
+    pool, current = np.zeros((seeds, 4)), np.broadcast_to(shares, (seeds, 4))
+    for j in range(1, rounds + 1):
+        draw = rng.multinomial(n, current / current.sum(axis=1, keepdims=True))
+        pool = draw if schedule == "replace" else pool + draw
+        current = pool / pool.sum(axis=1, keepdims=True)
+        for word in range(3):
+            tables = [np.round(n * j * x).astype(int) for x in (ours[:, j, word], current[:, word])]
+            counts = np.array([np.bincount(table, minlength=n * j + 1) for table in tables])
+            counts = counts[:, counts.sum(axis=0) > 20]
+            assert stats.chi2_contingency(counts).pvalue > 1e-4
+    # rounds together: a word that was lost stays lost
+    if schedule == "replace":
+        assert np.all((ours[:, 2:] == 0) | (ours[:, 1:-1] > 0))
+
+
 def test_one_point_and_no_rounds():
     assert np.all(np.isneginf(resampling.run(KEY, 1, samples=1, rounds=2, known_mean=False)[:, 1:]))
     for schedule in REFIT_SCHEDULES:
         assert resampling.run(KEY, 2, samples=3, rounds=0, seeds=2, schedule=schedule).shape == (2, 1, 2)
+    np.testing.assert_array_equal(resampling.words(KEY, [1.0, 3.0], samples=3, rounds=0), [[[0.25, 0.75]]])
 
 
 def test_same_key_same_run_other_key_other_run():
@@ -145,9 +172,17 @@ def test_same_key_same_run_other_key_other_run():
         ({"rounds": -1}, "rounds must be at least 0"),
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"schedule": "forget"}, "schedule must be one of"),
+        ({"sampling_bias": -1.0}, "sampling_bias must be at least 0"),
     ],
 )
 def test_bad_input(arguments, words, unchecked):
     arguments = {"dimension": 2, "samples": 5, "rounds": 3, "seeds": 1, **arguments}
     with pytest.raises(ValueError, match=words):
         resampling.run(KEY, **arguments)
+
+
+def test_bad_words(unchecked):
+    with pytest.raises(ValueError, match="shares must be at least 0"):
+        resampling.words(KEY, [0.5, -0.5], samples=3, rounds=2)
+    with pytest.raises(ValueError, match="schedule must be one of"):
+        resampling.words(KEY, [0.5, 0.5], samples=3, rounds=2, schedule="subsample")

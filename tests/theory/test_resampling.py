@@ -12,13 +12,13 @@ SIZES = (1, 2, 3, 7, 19, 20, 21, 39, 40, 41, 200, 10**9)
 FITS = ({"known_mean": True}, {"known_mean": False}, {"known_mean": False, "unbiased": True})
 
 
-def refit(n, rounds, seeds, *, schedule, known_mean=False, unbiased=False, seed=0):
+def refit(n, rounds, seeds, *, schedule, known_mean=False, unbiased=False, sampling_bias=1.0, seed=0):
     """Variances (seeds, rounds+1) of the process itself, drawing and keeping every point."""
     rng = np.random.default_rng(seed)
     variances = np.ones((seeds, rounds + 1))
     mean, pool = np.zeros((seeds, 1)), np.zeros((seeds, 0))
     for j in range(rounds):
-        fresh = mean + np.sqrt(variances[:, j : j + 1]) * rng.standard_normal((seeds, n))
+        fresh = mean + np.sqrt(sampling_bias * variances[:, j : j + 1]) * rng.standard_normal((seeds, n))
         pool = fresh if schedule == "replace" else np.concatenate([pool, fresh], axis=1)
         points = pool
         if schedule == "subsample":
@@ -116,11 +116,50 @@ def test_lyapunov_spectrum_by_qr_of_sampled_points(fit):
 
 @pytest.mark.parametrize("schedule", REFIT_SCHEDULES)
 @pytest.mark.parametrize("fit", FITS)
-@pytest.mark.parametrize("n", [2, 5])
-def test_mean_variance_of_the_process_itself(schedule, fit, n):
+@pytest.mark.parametrize(("n", "bias"), [(2, 1.0), (5, 1.0), (3, 0.6), (5, 1.3)])
+def test_mean_variance_of_the_process_itself(schedule, fit, n, bias):
     rounds = 5 if schedule == "replace" else 8  # later, the mean of "replace" rests on paths too rare to be sampled
-    variances = refit(n, rounds, 60_000, schedule=schedule, **fit)
-    within_six_errors(variances, np.asarray(resampling.mean_variance(n, rounds, schedule=schedule, **fit)))
+    settings = dict(schedule=schedule, sampling_bias=bias, **fit)
+    within_six_errors(refit(n, rounds, 60_000, **settings), np.asarray(resampling.mean_variance(n, rounds, **settings)))
+
+
+def counts_of(total, kinds):
+    """All ways to share `total` among so many kinds."""
+    if kinds == 1:
+        return [(total,)]
+    return [(first, *rest) for first in range(total + 1) for rest in counts_of(total - first, kinds - 1)]
+
+
+@pytest.mark.parametrize("schedule", REFIT_SCHEDULES)
+@pytest.mark.parametrize(("shares", "n", "rounds"), [((0.2, 0.8), 3, 4), ((0.5, 0.3, 0.2), 2, 3)])
+def test_words_by_enumeration(schedule, shares, n, rounds):
+    """Every outcome of every draw, with its probability: 1 − Σp² falls like the variance of the MLE."""
+    states, expected = {((0,) * len(shares), shares): 1.0}, []
+    for _ in range(rounds + 1):
+        expected.append(sum(p * (1 - np.sum(np.square(shares))) for (_, shares), p in states.items()))
+        later = {}
+        for (pool, shares), probability in states.items():
+            for draw in counts_of(n, len(shares)):
+                chance = probability * stats.multinomial.pmf(draw, n, np.array(shares) / sum(shares))
+                total = tuple(np.add(pool, draw).tolist())
+                kept = {"replace": [draw], "accumulate": [total]}.get(schedule, counts_of(n, len(shares)))
+                for fitted in kept:
+                    weight = stats.multivariate_hypergeom.pmf(fitted, total, n) if schedule == "subsample" else 1.0
+                    if chance * weight > 0:
+                        state = total, tuple(count / sum(fitted) for count in fitted)
+                        later[state] = later.get(state, 0.0) + chance * weight
+        states = later
+    law = resampling.mean_variance(n, rounds, schedule=schedule)
+    np.testing.assert_allclose(expected, expected[0] * np.asarray(law), rtol=1e-12)
+
+
+def test_accumulating_delays_a_biased_sampler_and_does_not_stop_it():
+    fits = [dict(sampling_bias=0.7, schedule="accumulate", **fit) for fit in FITS]
+    fits.append(dict(sampling_bias=0.7, schedule="subsample", known_mean=True))
+    for fit in fits:
+        path = np.log(np.asarray(resampling.mean_variance(9, 400_000, **fit)))
+        np.testing.assert_allclose(path[400_000] - path[100_000], -0.3 * np.log(4), rtol=1e-5)
+    np.testing.assert_array_equal(resampling.mean_variance(9, 3, sampling_bias=0.0), [1, 0, 0, 0])
 
 
 def test_mean_variance_in_the_corners():
@@ -282,6 +321,7 @@ def test_inside_jit():
         (lambda: resampling.mean_variance(1, 3, unbiased=True), "samples must be at least 2"),
         (lambda: resampling.mean_variance(4, -1), "rounds must be at least 0"),
         (lambda: resampling.mean_variance(4, 3, schedule="never"), "schedule must be one of"),
+        (lambda: resampling.mean_variance(4, 3, sampling_bias=-0.1), "sampling_bias must be at least 0"),
         (lambda: resampling.mean_variance_limit(4, schedule="never"), "schedule must be one of"),
         (lambda: resampling.estimator_variance(4, schedule="never"), "schedule must be one of"),
         (lambda: resampling.std_tail_bound(4, 3, 0.0), "level must be greater than 0"),

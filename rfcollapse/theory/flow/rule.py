@@ -18,6 +18,11 @@ ROUNDING = 1e-12  # by which a required fraction may exceed 1 and still count as
 def retention_rule(rate: Nonnegative, real_fraction: Fraction) -> Float[Array, "..."]:
     """R = λ*/λ0 = α/(α + e^r − 1), the retained part of the variance; 1 where nothing decays (r = 0).
 
+    It holds for whatever a round multiplies by e^(−r). So diffusion models that stop t short of the data, their only
+    fault, and are trained on each other's samples keep R of every Hermite moment E He_m(x), with r = mt: a round is
+    p' = P_t(αp_0 + (1−α)p), P_t the Ornstein–Uhlenbeck semigroup, and tends to Σ_k α(1−α)^k P_{(k+1)t} p_0, whatever
+    the data. (That process: Khelifa, Turner and Venkataramanan, arXiv 2606.13796, quoted second-hand.)
+
     Args:
         rate: r ≥ 0, the log-variance lost in a round, at the retained level.
         real_fraction: α in [0, 1].
@@ -26,6 +31,8 @@ def retention_rule(rate: Nonnegative, real_fraction: Fraction) -> Float[Array, "
         >>> from rfcollapse.theory import flow
         >>> round(float(flow.retention_rule(0.1, 0.3)), 3)
         0.74
+        >>> round(float(flow.retention_rule(4 * 0.1, 0.2)), 3)  # E He_4 at t = 0.1
+        0.289
     """
     return jnp.where(rate > 0, real_fraction / (real_fraction + jnp.expm1(jnp.where(rate > 0, rate, 1.0))), 1.0)
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from rfcollapse.theory import dae
 from rfcollapse.theory.flow import required_fraction_for_rate, retention_rule
@@ -41,6 +42,29 @@ def test_exact_for_the_autoencoder_at_its_fixed_point_and_unsafe_from_its_start(
     rate_at_start = np.log(real / float(dae.next_variance(real, 1.0)))
     assert float(retention_rule(rate_at_start, fraction)) == pytest.approx(0.615, abs=5e-4)
     assert kept / real == pytest.approx(4 / 9, rel=1e-12)
+
+
+def test_hermite_moments_of_recursive_diffusion_that_stops_early():
+    """Densities on a grid, smoothed and mixed until they rest: this knows no Hermite function and no sum."""
+    time, fraction = 0.1, 0.2
+    points = np.linspace(-12, 12, 1201)
+    step = points[1] - points[0]
+
+    def mixture(time):
+        """0.3 N(−2, 0.2) + 0.7 N(1, 0.5), smoothed for so long."""
+        shrunk, kinds = np.exp(-time), zip((0.3, 0.7), (-2.0, 1.0), (0.2, 0.5))
+        return sum(w * norm.pdf(points, shrunk * m, np.sqrt(1 + (v - 1) * shrunk**2)) for w, m, v in kinds)
+
+    kernel = norm.pdf(points[:, None], np.exp(-time) * points, np.sqrt(-np.expm1(-2 * time))) * step
+    density = mixture(0)
+    for _ in range(160):
+        density = kernel @ ((1 - fraction) * density + fraction * mixture(0))
+    limit = sum(fraction * (1 - fraction) ** k * mixture((k + 1) * time) for k in range(160))
+    np.testing.assert_allclose(density, limit, atol=1e-13)
+    for order in range(1, 7):
+        wave = np.polynomial.hermite_e.hermeval(points, np.eye(7)[order])
+        kept = (wave @ density) / (wave @ mixture(0))
+        assert kept == pytest.approx(float(retention_rule(order * time, fraction)), rel=1e-8)
 
 
 def test_refusals(unchecked):
