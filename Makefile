@@ -29,7 +29,8 @@ animation: setup
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 \
+		--nbval-sanitize-with=tests/nbval.cfg notebooks
 	$(BIN)/python -m rfcollapse claims --check
 
 test-fast: setup

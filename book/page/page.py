@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rfcollapse import data
-from rfcollapse.claims.registry import REGISTRY
+from rfcollapse.claims import ledger
 from rfcollapse.schemes import SCHEMES
 from rfcollapse.theory import dae
 
@@ -86,12 +86,11 @@ def contour_table() -> dict:
 
 
 def _claims(ids):
-    """Claims of the registry as a list: the statement, where it is checked, and the verdict."""
-    items = []
+    """Claims of the ledger as a list: the statement, where it is checked, and the verdict."""
+    items, rows = [], {row.id: row for row in ledger.read(ledger.ROOT / "figures" / "claims.json")}
     for id in ids:
-        claim = REGISTRY[id]
-        where = f"notebook {claim.notebook[:2]}, {claim.expected}"
-        statement = re.sub("`(.+?)`", r"<code>\1</code>", html.escape(claim.statement))
+        where = f"notebook {rows[id].notebook[:2]}, {rows[id].verdict}"
+        statement = re.sub("`(.+?)`", r"<code>\1</code>", html.escape(rows[id].statement))
         items.append(f"<li>{statement} (<code>{id}</code>, {where})</li>")
     return f"<ul>{''.join(items)}</ul>"
 

@@ -127,12 +127,7 @@ def _settled(mechanism, every, real, fraction):
 
 
 def required_fraction(
-    mechanism,
-    real: Real[ArrayLike, "*batch d"],
-    retention: Real[ArrayLike, ""],
-    *,
-    every: int = 1,
-    total: bool = True,
+    mechanism, real: Real[ArrayLike, "*batch d"], retention: Real[ArrayLike, ""], *, every: int = 1, total: bool = True
 ) -> Float[Array, "..."]:
     """min {α : share kept ≥ R}, for the total of the spectrum or for each direction on its own, by bisection in ln α.
 

@@ -30,7 +30,7 @@ EXECUTE = """import importlib, json, sys; sys.path.insert(0, sys.argv[1]); print
     [claim._asdict() for claim in importlib.import_module(sys.argv[2]).REGISTRY.values()]))"""
 PROMISE = ("statement", "margin", "expected")
 CONTRACT = (*PROMISE, "kind", "unit", "law", "rival")
-ROUNDING = 1e-6  # of a measurement or its margin: a rerun of the same random numbers elsewhere differs by less
+ROUNDING = 1e-6  # of a measurement and of its margin: a rerun of the same random numbers elsewhere differs by less
 
 
 class Told(NamedTuple):
@@ -122,8 +122,9 @@ def _among(one: dict, others: list[dict], fields: tuple[str, ...]) -> bool:
 
     def same(other, field):
         if field != "measurement":
-            return one.get(field) == other.get(field)
-        return math.isclose(one[field], other[field], rel_tol=ROUNDING, abs_tol=ROUNDING * one["margin"])
+            return (one.get(field) or "") == (other.get(field) or "")  # what claims once did not have is empty
+        margin = 0.0 if isinstance(one["margin"], str) else one["margin"]  # "2 %" is relative
+        return math.isclose(one[field], other[field], rel_tol=ROUNDING, abs_tol=ROUNDING * margin)
 
     return any(other and all(same(other, field) for field in fields) for other in others)
 

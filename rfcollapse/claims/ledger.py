@@ -1,14 +1,18 @@
-"""The ledger on disk: rows read and merged, checked against the registry, and shown."""
+"""The ledger on disk: rows read and merged, checked against the registry, counted and shown."""
 
 import json
-import math
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from ..output import columns, replace
-from . import Row, history, judge
+from . import history, judged
 from .registry import REGISTRY
+from .row import Row, measured, number, predicted
 
 ROOT = Path(__file__).resolve().parents[2]
+HISTORY = ("registered", "contract", "changed", "repeats", "repeats_same")
+RIVALS_REQUIRED = False  # True makes a failure of what `without_rival` lists
 
 
 def read(path: Path) -> list[Row]:
@@ -18,14 +22,14 @@ def read(path: Path) -> list[Row]:
     except FileNotFoundError:
         raise ValueError(f"no ledger at {path}: run `rfcollapse reproduce` first") from None
     except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a ledger ({error}); `rfcollapse reproduce` writes a new one") from None
+        raise ValueError(f"{path} is not a ledger ({error}); delete it, and `rfcollapse reproduce` goes on") from None
 
 
 def merge(folder: Path, notebook: str, lines: Path) -> list[Row]:
     """Replaces a notebook's rows in folder/claims.json (and .md) by those it has just recorded; returns them.
 
-    A row of a claim that is no longer registered is dropped. The files are replaced whole, so that an interruption
-    leaves the old ones.
+    A row of a claim that is no longer registered is dropped; what is known of a row's history stays with it while its
+    registration and its verdict do. The files are replaced whole, so that an interruption leaves the old ones.
 
     Args:
         folder: of the ledger.
@@ -34,47 +38,102 @@ def merge(folder: Path, notebook: str, lines: Path) -> list[Row]:
     """
     fresh = [Row(**json.loads(line)) for line in lines.read_text().splitlines()] if lines.exists() else []
     path = folder / "claims.json"
-    kept = [row for row in read(path) if row.notebook != notebook] if path.exists() else []
-    order = {id: place for place, id in enumerate(REGISTRY)}
-    rows = {row.id: row for row in [*kept, *fresh] if row.id in REGISTRY}
-    rows = sorted(rows.values(), key=lambda row: order[row.id])
-    replace(path, json.dumps([row._asdict() for row in rows], indent=1, ensure_ascii=False) + "\n")
-    replace(folder / "claims.md", table(rows))
+    old = {row.id: row for row in (read(path) if path.exists() else [])}
+    for place, row in enumerate(fresh):
+        before = old.get(row.id)
+        if before and before.verdict == row.verdict and not differences(before):
+            fresh[place] = row._replace(**{name: getattr(before, name) for name in HISTORY})
+    rows = {id: row for id, row in old.items() if row.notebook != notebook} | {row.id: row for row in fresh}
+    write(folder, [rows[id] for id in REGISTRY if id in rows])
     return fresh
 
 
-def unexpected(rows: list[Row]) -> list[str]:
-    """What `--check` complains of: other verdicts than expected, rows that differ from the registry, claims not run."""
-    problems = []
+def write(folder: Path, rows: list[Row]):
+    """The ledger as folder/claims.json and folder/claims.md."""
+    replace(folder / "claims.json", json.dumps([row._asdict() for row in rows], indent=1, ensure_ascii=False) + "\n")
+    replace(folder / "claims.md", table(rows))
+
+
+def tell(folder: Path) -> list[Row]:
+    """Enters into the ledger what the repository's history says of each row; where there is none, it stays as it is."""
+    rows, told = read(folder / "claims.json"), history.tell(ROOT)
+    if told is not None:
+        rows = [row._replace(**told[row.id]._asdict()) for row in rows]
+        write(folder, rows)
+    return rows
+
+
+def differences(row: Row) -> list[str]:
+    """The fields in which a row is not as the registry has its claim today."""
+    claim = REGISTRY[row.id]
+    return [name for name in claim._fields if name in Row._fields and getattr(row, name) != getattr(claim, name)]
+
+
+def survives(row: Row) -> bool:
+    """Whether the rival of a law or bound that was expected to hold is not refuted by what does not refute the law."""
+    wanted = row.rival and row.kind in ("law", "bound") and row.expected == "confirmed"
+    return bool(wanted) and row.verdict != "refuted" and row.rival_verdict != "refuted"
+
+
+def without_rival() -> list[str]:
+    """The laws and bounds of the registry that are expected to be confirmed and name no rival yet."""
+    claims = (claim for claim in REGISTRY.values() if claim.kind in ("law", "bound") and claim.expected == "confirmed")
+    return [claim.id for claim in claims if not claim.rival]
+
+
+def problems(rows: list[Row], notebooks: Collection[str], *, quick: bool = False) -> list[str]:
+    """What must not stand: rows that numbers or registry do not bear out, rivals that survive, claims not recorded.
+
+    A verdict that differs from the expected one is no problem: it is a result, shown and counted. Under `quick` a rival
+    may survive as inconclusive: fewer runs may not be able to decide.
+
+    Args:
+        rows: of these notebooks.
+        notebooks: those that were run.
+        quick: whether with fewer runs.
+    """
+    found, recorded = [], {row.id for row in rows}
     for row in rows:
-        claim = REGISTRY.get(row.id)
-        if claim is None:
-            problems.append(f"{row.id}: not in the registry")
-        elif (row.margin, row.kind, row.expected) != (claim.margin, claim.kind, claim.expected):
-            problems.append(f"{row.id}: recorded under another margin, kind or expectation than the registry's")
-        elif row.verdict != judge(
-            row.prediction, row.measurement, row.standard_error, row.n, kind=row.kind, margin=row.margin
-        ):
-            problems.append(f"{row.id}: the verdict does not follow from the numbers")
-        elif row.verdict != row.expected:
-            problems.append(f"{row.id}: {row.verdict}, expected {row.expected}")
-    missing = set(REGISTRY) - {row.id for row in rows}
-    return problems + [f"{id}: registered, but never recorded" for id in REGISTRY if id in missing]
+        if row.id not in REGISTRY:
+            found.append(f"{row.id}: not in the registry")
+            continue
+        if other := differences(row):
+            found.append(f"{row.id}: recorded under another {', '.join(other)} than the registry's")
+        if judged(row) != row:
+            found.append(f"{row.id}: a verdict or the resolution is not what the numbers give")
+        if survives(row) and not (quick and row.rival_verdict == "inconclusive"):
+            found.append(f"{row.id}: its rival survives ({row.rival}: {row.rival_verdict})")
+    claims = [claim for claim in REGISTRY.values() if claim.notebook in notebooks and claim.id not in recorded]
+    found += [f"{claim.id}: not recorded by {claim.notebook}" for claim in claims]
+    return found + [f"{id}: names no rival" for id in without_rival() if RIVALS_REQUIRED]
+
+
+def counts(rows: list[Row]) -> str:
+    """The ledger in three sentences of numbers, for the README's first screen."""
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(row.verdict for row in rows).most_common())
+    surprises, changed = sum(row.verdict != row.expected for row in rows), sum(bool(row.changed) for row in rows)
+    first, now = (Counter(getattr(row, name) for row in rows) for name in ("registered", "contract"))
+    repeated = [row for row in rows if row.repeats]
+    same = sum(len(row.repeats) == len(row.repeats_same) for row in repeated)
+    return (
+        f"{len(rows)} claims: {verdicts}; {surprises} of them otherwise than expected. Registered in a commit before "
+        f"the one with their first result: {first['before']}, in the same: {first['with']}; changed since: {changed}. "
+        f"As they stand now, {now['before']} were committed before the run that judges them. Repeated on seeds drawn "
+        f"later: {len(repeated)}, each time with the same verdict: {same}."
+    )
 
 
 def table(rows: list[Row]) -> str:
     """The ledger as a Markdown table."""
     cells = []
     for row in rows:
-        predicted = "—" if row.prediction is None else _number(row.prediction)
-        measured = _number(row.measurement) + (f" ± {_number(row.standard_error)}" if row.standard_error else "")
-        relation = "≤ " if row.kind == "bound" else ""
-        margin = "—" if row.kind == "observation" else _number(row.margin)
-        verdict = row.verdict if row.verdict == row.expected else f"**{row.verdict}** (expected {row.expected})"
-        numbers = relation + predicted, measured, margin
-        cells.append((f"`{row.id}`", row.statement, row.source, *numbers, verdict, row.notebook))
-    header = "claim", "statement", "source", "predicted", "measured", "margin", "verdict", "notebook"
-    return _markdown(header, cells)
+        law = f" (`{row.law.replace(':', '.')}`)" if row.law else ""
+        margin = "—" if row.kind == "observation" else row.margin if isinstance(row.margin, str) else number(row.margin)
+        numbers = predicted(row) + law, measured(row), margin
+        cells.append((f"`{row.id}`", row.statement, row.source, *numbers, *_outcome(row, "**"), row.notebook))
+    return _markdown(
+        "claim statement source predicted measured margin verdict rival resolution notebook".split(), cells
+    )
 
 
 def summary(rows: list[Row]) -> str:
@@ -82,14 +141,20 @@ def summary(rows: list[Row]) -> str:
     cells = []
     for row in rows:
         place = f"[{row.notebook[:2]}](notebooks/{row.notebook}.ipynb)"
-        cells.append((f"{row.statement} (`{row.id}`)", row.source, row.verdict, place))
+        cells.append((f"{row.statement} (`{row.id}`)", row.source, _outcome(row, "**")[0], place))
     return _markdown(("claim", "whose", "verdict", "where"), cells)
+
+
+def verdicts(rows: list[Row]) -> str:
+    """The rows as plain columns."""
+    cells = [(row.id, predicted(row), measured(row), str(row.margin), *_outcome(row)) for row in rows]
+    return columns(["claim predicted measured margin verdict rival resolution".split(), *cells])
 
 
 def add_options(command):
     """The options of `rfcollapse claims`."""
     other = command.add_mutually_exclusive_group()
-    other.add_argument("--check", action="store_true", help="exit 1 where a verdict is missing or unexpected")
+    other.add_argument("--check", action="store_true", help="exit 1 where a row cannot stand, or one is missing")
     other.add_argument("--history", action="store_true", help="what was registered before its result, and what changed")
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
 
@@ -99,35 +164,26 @@ def command(options) -> int:
     if options.history:
         return history.command(ROOT, options.json)
     rows = read(ROOT / "figures" / "claims.json")
-    problems = unexpected(rows) if options.check else []
+    found = problems(rows, {claim.notebook for claim in REGISTRY.values()}) if options.check else []
     if options.json:
-        print(json.dumps({"claims": [row._asdict() for row in rows], "problems": problems}))
+        claims = [row._asdict() for row in rows]
+        print(json.dumps({"claims": claims, "problems": found, "without_rival": without_rival()}))
     else:
-        print("\n".join([verdicts(rows), *problems]))
-    return 1 if problems else 0
-
-
-def verdicts(rows: list[Row]) -> str:
-    """The rows as plain columns."""
-    header = ("claim", "verdict", "predicted", "measured", "± se", "margin")
-    cells = [header] + [
-        (
-            row.id,
-            row.verdict + ("" if row.verdict == row.expected else " (!)"),
-            "" if row.prediction is None else f"{row.prediction:.5g}",
-            f"{row.measurement:.5g}",
-            f"{row.standard_error:.2g}" if row.standard_error else "",
-            f"{row.margin:.2g}",
+        print(
+            verdicts(rows), counts(rows), f"Laws and bounds without a rival: {len(without_rival())}.", *found, sep="\n"
         )
-        for row in rows
-    ]
-    return columns(cells)
+    return 1 if found else 0
+
+
+def _outcome(row, mark=""):
+    """The verdict, with the expected one where it is another; the rival, its number and its verdict; the resolution."""
+    verdict = row.verdict if row.verdict == row.expected else f"{mark}{row.verdict}{mark} (expected {row.expected})"
+    taken = row.rival_measurement if row.rival_prediction == row.prediction else row.rival_prediction
+    rival = f"{row.rival}: {number(taken)}, {row.rival_verdict}" if row.rival else "—"
+    shown = row.resolution is not None and row.verdict != "refuted"
+    return verdict, rival, f"{100 * row.resolution:.2g} %" if shown else "—"
 
 
 def _markdown(header, rows):
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (header, *rows)]
     return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
-
-
-def _number(value: float) -> str:
-    return "0" if value == 0 else f"{value:.4g}" if math.isfinite(value) else str(value)

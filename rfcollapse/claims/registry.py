@@ -11,13 +11,13 @@ class Claim(NamedTuple):
     id: str
     """Its name, for good."""
     statement: str
-    """One sentence, with the sizes it is tested at."""
+    """One sentence with its quantifiers: which data, which sizes, which rounds."""
     source: str
     """"paper" (Zhu et al., arXiv 2412.08175), a neighbour paper by name, or "ours"."""
     kind: str
     """"exact", "law", "bound" or "observation"; see `rfcollapse.claims.judge`."""
-    margin: float
-    """How far from the prediction a measurement may lie, in the unit."""
+    margin: float | str
+    """How far from the prediction a measurement may lie: a number in the unit, or "2 %" of the prediction."""
     unit: str
     """Of prediction, measurement and margin."""
     notebook: str
@@ -26,6 +26,12 @@ class Claim(NamedTuple):
     """The verdict expected: as `judge` gives it."""
     runs: int = 1
     """The fewest independent runs that may stand behind a measurement."""
+    law: str = ""
+    """What predicts: "theory.dae:lifetime", module below rfcollapse and function, which the recording cell calls."""
+    rival: str = ""
+    """The alternative, by name ("no collapse", "geometric decay"), that the same measurement must refute."""
+    evidence: str = ""
+    """What does not count as evidence, where that matters."""
 
 
 def parse(text: str) -> dict[str, Claim]:

@@ -1,7 +1,7 @@
 """Runs the notebooks from top to bottom, and refreshes what they say: their outputs, the figures and the ledger.
 
-A full run at seed 0 refreshes notebooks/, figures/ and the table in README.md. A trial (`quick`, or another seed)
-leaves those alone and writes to runs/. The first two functions are for the notebooks themselves.
+A full run at seed 0 refreshes notebooks/, figures/ and the counts and the table in README.md. A trial (`quick`, or
+another seed) leaves those alone and writes to runs/. The first two functions are for the notebooks themselves.
 """
 
 import asyncio
@@ -23,14 +23,12 @@ from .. import check
 from ..output import FIGURES
 from . import LEDGER, QUICK, Row, ledger
 from .ledger import ROOT
-from .registry import REGISTRY
 
 SEED = "RFCOLLAPSE_SEED"
 CELL_TIMEOUT = 900  # seconds
 LONGEST_FIRST = ("06", "07", "11", "10", "03", "04", "02")
 MERGING = threading.Lock()  # of one ledger by several notebooks
 SOLUTION = re.compile(r"```python\n(.*?)```", re.DOTALL)
-README_TABLE = re.compile(r"(<!-- verdicts -->\n).*?(<!-- /verdicts -->)", re.DOTALL)
 
 
 def key() -> jax.Array:
@@ -163,7 +161,8 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
             error = "its kernel died, or did not start (out of memory?)"
         seconds = time.monotonic() - started
         if error:
-            failed = next((i for i, cell in enumerate(notebook.cells) if _failed(cell)), None)
+            outputs = ((i, output) for i, cell in enumerate(notebook.cells) for output in cell.get("outputs", []))
+            failed = next((i for i, output in outputs if output.output_type == "error"), None)
             return Outcome(name, [], error if failed is None else f"cell {failed}: {error}", seconds)
         notebook.cells = notebook.cells[:visible]
         # The interpreter's version would differ between machines without meaning anything.
@@ -181,36 +180,29 @@ def solutions(notebook) -> list[str]:
     return SOLUTION.findall(notebook.cells[-1].source)
 
 
-def _failed(cell) -> bool:
-    return any(output.output_type == "error" for output in cell.get("outputs", []))
+def problems(outcomes: list[Outcome], before: dict[str, str], *, quick: bool = False) -> list[str]:
+    """What must not pass: failed notebooks, other verdicts than before, and what `ledger.problems` finds.
 
-
-def problems(outcomes: list[Outcome], *, quick: bool = False) -> list[str]:
-    """What must not pass: failed notebooks, claims not recorded, unexpected verdicts.
-
-    Under `quick` an inconclusive verdict passes: fewer runs may not be able to decide.
+    `before` has the committed verdicts by id. Under `quick` an inconclusive one passes: fewer runs may not be able to
+    decide.
     """
-    found = []
-    for outcome in outcomes:
-        if outcome.error:
-            found.append(f"{outcome.notebook} failed, {outcome.error}")
-            continue
-        recorded = {row.id for row in outcome.rows}
-        for id, claim in REGISTRY.items():
-            if claim.notebook == outcome.notebook and id not in recorded:
-                found.append(f"{id}: not recorded by {outcome.notebook}")
-        for row in outcome.rows:
-            if row.verdict != row.expected and not (quick and row.verdict == "inconclusive"):
-                found.append(f"{row.id}: {row.verdict}, expected {row.expected}")
-    return found
+    found = [f"{outcome.notebook} failed, {outcome.error}" for outcome in outcomes if outcome.error]
+    rows = [row for outcome in outcomes for row in outcome.rows]
+    for row in rows:
+        if row.verdict not in (before.get(row.id, row.verdict), "inconclusive" if quick else None):
+            found.append(f"{row.id}: {row.verdict}, committed as {before[row.id]}")
+    return found + ledger.problems(rows, {outcome.notebook for outcome in outcomes if not outcome.error}, quick=quick)
 
 
 def _refresh_readme():
     readme, path = ROOT / "README.md", ROOT / "figures" / "claims.json"
     if not path.exists():  # every notebook so far has failed
         return
-    rows = ledger.read(path)
-    readme.write_text(README_TABLE.sub(lambda match: match[1] + ledger.summary(rows) + match[2], readme.read_text()))
+    rows, text = ledger.tell(path.parent), readme.read_text()
+    for name, fresh in (("ledger", ledger.counts(rows) + "\n"), ("verdicts", ledger.summary(rows))):
+        marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        text = marked.sub(lambda match, fresh=fresh: match[1] + fresh + match[2], text)
+    readme.write_text(text)
 
 
 def add_options(command):
@@ -224,8 +216,10 @@ def add_options(command):
 
 def command(options) -> int:
     """`rfcollapse reproduce`: runs notebooks and prints their verdicts; returns the exit code."""
+    path = ROOT / "figures" / "claims.json"
+    before = {row.id: row.verdict for row in ledger.read(path)} if path.exists() else {}
     outcomes, folder = run(options.notebook, quick=options.quick, seed=options.seed, jobs=options.jobs)
-    wrong = problems(outcomes, quick=options.quick)
+    wrong = problems(outcomes, before, quick=options.quick)
     rows = [row for outcome in outcomes for row in outcome.rows]
     if options.json:
         times = {outcome.notebook: round(outcome.seconds, 1) for outcome in outcomes}
@@ -235,5 +229,5 @@ def command(options) -> int:
         for outcome in outcomes:
             print(f"{outcome.notebook}: {'failed' if outcome.error else 'done'} in {outcome.seconds:.0f} s")
         print(f"written to {folder}")
-        print("\n".join(["", *wrong]) if wrong else "every verdict is the expected one")
+        print("\n".join(["", *wrong]) if wrong else "every verdict is the committed one")
     return 1 if wrong else 0

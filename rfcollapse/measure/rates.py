@@ -165,10 +165,7 @@ def variance_ratio_interval(
 
 
 def rate_interval(
-    logs: Float[np.ndarray, "rounds series"],
-    errors: Float[np.ndarray, "rounds series"],
-    *,
-    confidence: float = 0.95,
+    logs: Float[np.ndarray, "rounds series"], errors: Float[np.ndarray, "rounds series"], *, confidence: float = 0.95
 ) -> tuple[Interval, Float[np.ndarray, " series"]]:
     """The rate r of ln λ_{j+1} = ln λ_j − r + τξ_j, seen with sampling errors e_j: interval, and Pr(r ≤ 0).
 

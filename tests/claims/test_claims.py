@@ -1,6 +1,7 @@
 """The ledger: verdicts, mutations that must come out refuted, and files that must not be lost."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -12,10 +13,40 @@ import scipy.stats
 from rfcollapse import claims
 from rfcollapse.claims import ledger, reproduce
 from rfcollapse.claims.registry import REGISTRY, Claim, parse
+from rfcollapse.claims.row import said
 from rfcollapse.simulate import dae as simulate
 from rfcollapse.theory import dae
 
-ROW = claims.Row("x", "a | b", "ours", "law", "", 0.1, "confirmed", 1.0, 1.02, 0.01, 20, "confirmed", "02_collapse")
+TOY = Claim("toy", "Two and two | are four", "ours", "law", 0.1, "apples", "99_toy", runs=3)
+
+
+def row(claim=TOY, **numbers):
+    """A row of a claim as `record` makes it."""
+    fields = {name: value for name, value in claim._asdict().items() if name in claims.Row._fields}
+    given = dict(prediction=4.0, measurement=4.02, standard_error=0.01, n=20, form="runs")
+    return claims.judged(claims.Row(**fields | given | numbers))
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A registry of one claim, and what a run of its notebook does: it records, and its rows are merged."""
+
+    def run(prediction, claim=TOY, **numbers):
+        for module in (claims, ledger):
+            monkeypatch.setattr(module, "REGISTRY", {claim.id: claim})
+        monkeypatch.setenv(claims.LEDGER, str(tmp_path))
+        lines = tmp_path / f"{claim.notebook}.jsonl"
+        lines.unlink(missing_ok=True)
+        line = claims.record(claim.id, prediction, **numbers)
+        (one,) = ledger.merge(tmp_path, claim.notebook, lines)
+        assert [one] == ledger.read(tmp_path / "claims.json") and line == said(one)
+        return one
+
+    return run
+
+
+def gate(*rows):
+    return ledger.problems(list(rows), {TOY.notebook})
 
 
 @pytest.mark.parametrize(
@@ -36,6 +67,65 @@ ROW = claims.Row("x", "a | b", "ours", "law", "", 0.1, "confirmed", 1.0, 1.02, 0
 )
 def test_judge(p, m, se, n, kind, margin, verdict):
     assert claims.judge(p, m, se, n, kind=kind, margin=margin) == verdict
+
+
+@pytest.mark.parametrize(
+    "p, k, n, kind, margin, verdict",
+    [
+        (
+            0.0,
+            0,
+            1000,
+            "law",
+            0.0052,
+            "inconclusive",
+        ),  # the upper limit of no hit in 1000 is 1 − .005^(1/1000) = .00528
+        (0.0, 0, 1000, "law", 0.0053, "confirmed"),
+        (1.0, 1000, 1000, "law", 0.0053, "confirmed"),
+        (0.01, 0, 1000, "law", 0.004, "refuted"),
+        (0.006, 0, 1000, "bound", 0.0, "confirmed"),
+        (0.005, 0, 1000, "bound", 0.0, "inconclusive"),
+        (0.005, 1000, 1000, "bound", 0.0, "refuted"),
+        (0.5, 500, 1000, "law", 0.042, "confirmed"),  # 2.576 × √(.25/1000) = .0407, and a little for being exact
+        (0.5, 500, 1000, "law", 0.040, "inconclusive"),
+    ],
+)
+def test_judge_of_hits(p, k, n, kind, margin, verdict):
+    assert claims.judge(p, k / n, 0.1, n, kind=kind, margin=margin, form="hits") == verdict
+
+
+RANDOM = np.random.default_rng(1)
+TRIED = [
+    (kind, form, *RANDOM.uniform(0.2, 0.8, 2), RANDOM.uniform(0, 0.2), int(RANDOM.integers(5, 60)))
+    for kind in ("law", "bound") for form in ("runs", "hits") for _ in range(12)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, form, p, m, margin, n", TRIED)
+def test_resolution_is_where_other_predictions_begin_to_be_refuted(kind, form, p, m, margin, n):
+    """All that are off by more are refuted, of those off by a little less one is not: as `judge` has it."""
+    numbers = dict(measurement=round(m * n) / n, standard_error=0.02, n=n)
+    one = row(TOY._replace(kind=kind, margin=margin), prediction=p, form=form, **numbers)
+    signs = (-1,) if kind == "bound" else (-1, 1)
+
+    def verdicts(error):
+        others = [p * (1 + sign * error) for sign in signs]
+        return {claims.judge(other, *numbers.values(), kind=kind, margin=margin, form=form) for other in others}
+
+    assert all(
+        verdicts(one.resolution * factor * (1 + 1e-5) + 1e-9) == {"refuted"} for factor in (1.0, 1.01, 1.3, 3.0, 20.0)
+    )
+    assert verdicts(one.resolution * 0.999) != {"refuted"} or (one.resolution == 0 and one.verdict == "refuted")
+
+
+def test_resolution_where_the_prediction_is_zero():
+    """Relative to the rival: of a share of the way from the law to it, the least that these numbers refute."""
+    zero = dict(prediction=0.0, measurement=0.01, standard_error=0.0)
+    assert row(**zero).resolution is None
+    assert row(TOY._replace(kind="observation"), prediction=None).resolution is None
+    named = TOY._replace(rival="no collapse")
+    assert row(named, **zero, rival_prediction=0.5, rival_measurement=0.01).resolution == pytest.approx(0.11 / 0.5)
+    assert row(named, **zero, rival_prediction=0.0, rival_measurement=0.51).resolution == pytest.approx(0.11 / 0.5)
 
 
 def test_judge_confirms_at_its_stated_level():
@@ -111,7 +201,8 @@ def test_mutated_fixed_points_are_refuted():
 
 def test_registry_is_well_formed():
     for claim in REGISTRY.values():
-        assert claim.kind in claims.KINDS and claim.margin >= 0
+        assert claim.kind in claims.KINDS
+        assert re.fullmatch(r"\d+(\.\d+)? %", claim.margin) if isinstance(claim.margin, str) else claim.margin >= 0
         # "inconclusive" is for a claim whose runs, on record, are known to be too few for its margin
         assert claim.expected in ("confirmed", "refuted", "observed", "inconclusive")
         assert (claim.kind == "observation") == (claim.expected == "observed")
@@ -135,78 +226,204 @@ def test_a_registry_that_is_none_is_refused(text, error, words):
 
 
 def test_record_writes_only_under_the_switch(tmp_path, monkeypatch, unchecked):
-    id = "retained-golden"
+    monkeypatch.setitem(REGISTRY, "toy", TOY)
     monkeypatch.delenv(claims.LEDGER, raising=False)
-    assert claims.record(id, 0.618, 0.617, 0.0005, n=16) == f"{id}: confirmed"
+    assert (
+        claims.record("toy", 4, value=4.01, error=0.001, n=5) == "toy: confirmed (predicted 4, measured 4.01 ± 0.001)"
+    )
     assert not list(tmp_path.iterdir())
     monkeypatch.setenv(claims.LEDGER, str(tmp_path))
-    assert claims.record(id, 0.618, 0.5, 0.0005, n=16) == f"{id}: refuted (expected: confirmed)"
-    (line,) = (tmp_path / "03_real_data.jsonl").read_text().splitlines()
-    assert json.loads(line)["measurement"] == 0.5
-    with pytest.raises(ValueError, match="no claim 'golden' in the registry"):
-        claims.record("golden", 1, 1)
-    with pytest.raises(ValueError, match="asks for at least 8 runs; got 3"):
-        claims.record(id, 0.618, 0.617, 0.001, n=3)
+    assert claims.record("toy", 4, value=5, n=5) == "toy: refuted (predicted 4, measured 5), expected confirmed"
+    (line,) = (tmp_path / "99_toy.jsonl").read_text().splitlines()
+    assert json.loads(line)["measurement"] == 5
+    with pytest.raises(ValueError, match="no claim 'toys' in the registry"):
+        claims.record("toys", 1, value=1)
+    with pytest.raises(ValueError, match="asks for at least 3 runs; got 2"):
+        claims.record("toy", 4, runs=[4.0, 4.2])
     monkeypatch.setenv(claims.QUICK, "1")
-    assert claims.record(id, 0.618, 0.617, 0.001, n=3) == f"{id}: inconclusive (expected: confirmed)"
+    assert claims.record("toy", 4, runs=[4.0, 4.2]).startswith("toy: inconclusive (")
 
 
-def test_a_new_claim_is_one_row_of_the_registry(tmp_path, monkeypatch):
+def test_runs_are_averaged_over_all_but_the_first_axis(toy):
+    values = np.random.default_rng(0).normal(4, 0.01, (6, 2, 5))
+    one, means = toy(4.0, runs=values), [run.mean() for run in values]
+    assert (one.form, one.n) == ("runs", 6) and one.measurement == pytest.approx(np.mean(means))
+    assert one.standard_error == pytest.approx(np.std(means, ddof=1) / 6**0.5)
+
+
+def test_hits_have_exact_limits(toy):
+    one = toy(0.0, TOY._replace(kind="bound", margin=0.002), hits=0, of=np.int64(4000))
+    assert (one.form, one.measurement, one.n, one.verdict) == ("hits", 0.0, 4000, "confirmed")
+    assert said(one) == "toy: confirmed (predicted ≤ 0, measured 0 of 4000, 0 to 0.0013)"
+    assert toy(0.75, hits=3000, of=4000).standard_error == pytest.approx((0.75 * 0.25 / 4000) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    "numbers, words",
+    [
+        ({}, "takes one measurement"),
+        ({"runs": [4.0, 4.1, 4.0], "n": 3}, "takes one measurement"),
+        ({"hits": 3}, "takes one measurement"),
+        ({"of": 3}, "takes one measurement"),
+        ({"error": 0.1, "n": 5}, "takes one measurement"),
+        ({"value": 4.0, "hits": 3, "of": 4}, "takes one measurement"),
+        ({"hits": 5, "of": 4}, "hits must be from 0 to 4; got 5"),
+        ({"hits": 2.5, "of": 4}, "hits must be a whole number"),
+        ({"runs": 4.0}, "at least 2 runs"),
+        ({"value": 4.0, "error": 0.1}, "at least 3 runs; got 1"),
+        ({"value": 4.0, "n": 3, "rival": 1.0}, "rival"),
+    ],
+)
+def test_record_takes_exactly_one_measurement(numbers, words, monkeypatch):
+    monkeypatch.setitem(REGISTRY, "toy", TOY)
+    with pytest.raises(ValueError, match=words) as refused:
+        claims.record("toy", 4.0, **numbers)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_rival_goes_through_the_same_judge(toy):
+    named = TOY._replace(rival="no collapse")
+    measured = dict(value=4.01, error=0.01, n=20)
+    one = toy(4.0, named, **measured, rival=5.0)
+    assert (one.rival_prediction, one.rival_measurement, one.rival_verdict) == (5.0, 4.01, "refuted")
+    assert gate(one) == [] and "no collapse: 5, refuted" in ledger.table([one])
+    weak = toy(4.0, named, **measured, rival=4.05)
+    assert weak.rival_verdict == "confirmed" and gate(weak) == ["toy: its rival survives (no collapse: confirmed)"]
+    for rivals in ({}, {"rival": 5.0, "rival_value": 1.0}):
+        with pytest.raises(ValueError, match="one of rival= and rival_value= iff its claim has a rival"):
+            toy(4.0, named, **measured, **rivals)
+
+
+def test_a_rival_may_have_its_own_value_of_the_statistic(toy):
+    """A distance from the law's distribution, and from the rival's."""
+    distance = TOY._replace(kind="bound", margin=0.03, rival="degrees of freedom one off")
+    one = toy(0.0, distance, value=0.004, n=5, rival_value=0.08)
+    assert (one.verdict, one.rival_verdict, one.rival_prediction, one.rival_measurement) == (
+        "confirmed", "refuted", 0.0, 0.08)  # fmt: skip
+    assert "degrees of freedom one off: 0.08, refuted" in ledger.table([one])
+    assert gate(one) == [] and gate(toy(0.0, distance, value=0.004, n=5, rival_value=0.02)) != []
+
+
+def test_a_relative_margin_is_the_laws_for_both(toy):
+    """2 % of a predicted change of −.7, where the rival predicts none: its own 2 % would be 0."""
+    change = TOY._replace(margin="2 %", rival="no collapse")
+    one = toy(-0.7, change, runs=[-0.701, -0.7, -0.699, -0.7], rival=0.0)
+    assert (one.verdict, one.rival_verdict, one.margin) == ("confirmed", "refuted", "2 %")
+    assert toy(-0.7, change, value=-0.6859, n=3, rival=0.0).verdict == "refuted"
+    assert toy(-0.7, change, value=-0.6861, n=3, rival=0.0).verdict == "confirmed"
+    assert toy(-0.7, change, value=-0.7, n=3, rival=-0.7139).rival_verdict == "confirmed"
+    assert "| 2 % |" in ledger.table([one]) and "2 %" in ledger.verdicts([one])
+
+
+def test_a_new_claim_is_one_table_of_the_registry(toy):
     """It is judged, recorded, written and shown without an edit elsewhere."""
-    toy = Claim("toy", "Two and two | are four", "ours", "law", 0.1, "apples", "99_toy", runs=3)
-    monkeypatch.setitem(REGISTRY, toy.id, toy)
-    monkeypatch.setenv(claims.LEDGER, str(tmp_path))
-    assert claims.record("toy", 4.0, 4.01, 0.001, n=5) == "toy: confirmed"
-    (row,) = ledger.merge(tmp_path, "99_toy", tmp_path / "99_toy.jsonl")
-    assert row == ledger.read(tmp_path / "claims.json")[-1]
+    one = toy(4.0, value=4.01, error=0.001, n=5)
     shared = set(Claim._fields) & set(claims.Row._fields)
-    assert shared == set(Claim._fields) - {"runs"} and all(getattr(row, name) == getattr(toy, name) for name in shared)
-    assert (row.prediction, row.measurement, row.standard_error, row.n) == (4.0, 4.01, 0.001, 5)
-    for shown in (ledger.table([row]), ledger.summary([row]), ledger.verdicts([row])):
+    assert shared == set(Claim._fields) - {"runs", "evidence"}
+    assert all(getattr(one, name) == getattr(TOY, name) for name in shared)
+    assert (one.prediction, one.measurement, one.standard_error, one.n) == (4.0, 4.01, 0.001, 5)
+    for shown in (ledger.table([one]), ledger.summary([one]), ledger.verdicts([one])):
         assert "toy" in shown and "confirmed" in shown
-    assert not [line for line in ledger.unexpected([row]) if line.startswith("toy")]
-    assert reproduce.problems([reproduce.Outcome("99_toy", [row], None, 1.0)]) == []
-    assert reproduce.problems([reproduce.Outcome("99_toy", [], None, 1.0)]) == ["toy: not recorded by 99_toy"]
+    assert gate(one) == reproduce.problems([reproduce.Outcome("99_toy", [one], None, 1.0)], {}) == []
+    assert reproduce.problems([reproduce.Outcome("99_toy", [], None, 1.0)], {}) == ["toy: not recorded by 99_toy"]
+
+
+def test_a_wrong_expectation_lands(toy):
+    """It is shown and counted, and fails nothing: here, in a rerun and with a rival that the numbers bear out."""
+    one = toy(4.0, TOY._replace(rival="no collapse"), value=5.0, error=0.01, n=20, rival=5.0)
+    assert (one.verdict, one.rival_verdict) == ("refuted", "confirmed")
+    assert gate(one) == reproduce.problems([reproduce.Outcome("99_toy", [one], None, 1.0)], {"toy": "refuted"}) == []
+    assert said(one).endswith("), expected confirmed")
+    for shown in (ledger.table([one]), ledger.summary([one])):
+        assert "**refuted** (expected confirmed)" in shown
+    assert "refuted (expected confirmed)" in ledger.verdicts([one])
+    assert ledger.counts([one]).startswith("1 claims: 1 refuted; 1 of them otherwise than expected.")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"margin": 2.0}, {"statement": "Two and two are 5"}, {"expected": "refuted"}, {"kind": "bound"}, {"unit": "pears"},
+     {"law": "theory.dae:lifetime"}, {"rival": "no apples"}, {"source": "paper"}],
+)  # fmt: skip
+def test_a_registry_edited_after_the_run_is_seen(toy, monkeypatch, change):
+    one = toy(4.0, value=5.0, error=0.01, n=20)
+    monkeypatch.setattr(ledger, "REGISTRY", {"toy": TOY._replace(**change)})
+    assert gate(one) == [f"toy: recorded under another {next(iter(change))} than the registry's"]
+
+
+def test_a_row_that_does_not_follow_from_its_numbers_is_seen(toy):
+    one = toy(4.0, TOY._replace(rival="no collapse"), value=4.01, error=0.01, n=20, rival=5.0)
+    assert gate(one) == []
+    for change in (
+        {"verdict": "refuted"}, {"measurement": 5.0}, {"standard_error": 0.1}, {"rival_verdict": "confirmed"},
+        {"rival_prediction": 4.1}, {"resolution": one.resolution * 1.001}, {"resolution": None}, {"n": 2},
+    ):  # fmt: skip
+        assert "toy: a verdict or the resolution is not what the numbers give" in gate(one._replace(**change)), change
+    assert gate(one, one._replace(id="gone")) == ["gone: not in the registry"]
+    assert gate() == ["toy: not recorded by 99_toy"]
+
+
+def test_claims_without_a_rival_are_listed(monkeypatch):
+    registry = {
+        id: TOY._replace(id=id, **change)
+        for id, change in {
+            "law": {}, "bound": {"kind": "bound"}, "named": {"rival": "no collapse"}, "exact": {"kind": "exact"},
+            "reading": {"expected": "refuted"}, "seen": {"kind": "observation", "expected": "observed"},
+        }.items()
+    }  # fmt: skip
+    monkeypatch.setattr(ledger, "REGISTRY", registry)
+    assert ledger.without_rival() == ["law", "bound"]
+    assert ledger.problems([], set()) == []
+    monkeypatch.setattr(ledger, "RIVALS_REQUIRED", True)
+    assert ledger.problems([], set()) == ["law: names no rival", "bound: names no rival"]
+
+
+def test_counts():
+    rows = [row()] * 3 + [row(measurement=9.0)]
+    assert ledger.counts(rows) == (
+        "4 claims: 3 confirmed, 1 refuted; 1 of them otherwise than expected. Registered in a commit before the one "
+        "with their first result: 0, in the same: 0; changed since: 0. As they stand now, 0 were committed before the "
+        "run that judges them. Repeated on seeds drawn later: 0, each time "
+        "with the same verdict: 0."
+    )
+    told = [
+        rows[0]._replace(registered="before", repeats=[11, 12], repeats_same=[11, 12]),
+        rows[1]._replace(registered="before", changed=["margin"], repeats=[11], repeats_same=[]),
+        rows[2]._replace(registered="with", repeats=[11, 12], repeats_same=[12]),
+        rows[3],
+    ]
+    assert ledger.counts(told) == (
+        "4 claims: 3 confirmed, 1 refuted; 1 of them otherwise than expected. Registered in a commit before the one "
+        "with their first result: 2, in the same: 1; changed since: 1. As they stand now, 0 were committed before the "
+        "run that judges them. Repeated on seeds drawn later: 3, each time "
+        "with the same verdict: 1."
+    )
 
 
 def test_merge_replaces_one_notebook_only(tmp_path):
-    def row(id, measurement):
-        claim = REGISTRY[id]
-        return claims.Row(
-            claim.id, claim.statement, claim.source, claim.kind, claim.unit, claim.margin, claim.expected,
-            1.0, measurement, 0.0, 16, "confirmed", claim.notebook,
-        )._asdict()  # fmt: skip
-
-    old = [row("law-rho-1", 1.0), row("retained-golden", 0.6), row("cadence", 0.3)]
-    (tmp_path / "claims.json").write_text(json.dumps(old))
+    old = [row(REGISTRY[id], measurement=value) for id, value in {"law-rho-1": 1.0, "retained-golden": 0.6}.items()]
+    ledger.write(tmp_path, old)
     lines = tmp_path / "03_real_data.jsonl"
-    lines.write_text(json.dumps(row("retained-golden", 0.7)) + "\n")
+    lines.write_text(json.dumps(row(REGISTRY["retained-golden"], measurement=0.7)._asdict()) + "\n")
     ledger.merge(tmp_path, "03_real_data", lines)
     merged = {row.id: row.measurement for row in ledger.read(tmp_path / "claims.json")}
     assert merged == {"law-rho-1": 1.0, "retained-golden": 0.7}
     assert "retained-golden" in (tmp_path / "claims.md").read_text()
 
 
-def test_unexpected_names_what_is_wrong():
-    claim = REGISTRY["retained-golden"]
-    good = claims.Row(
-        claim.id, claim.statement, claim.source, claim.kind, claim.unit, claim.margin, claim.expected,
-        0.618, 0.618, 0.0, 16, "confirmed", claim.notebook,
-    )  # fmt: skip
-    others = {id: f"{id}: registered, but never recorded" for id in REGISTRY if id != claim.id}
-    assert ledger.unexpected([good]) == list(others.values())
-    for change, words in (
-        ({"verdict": "refuted"}, "does not follow from the numbers"),
-        ({"measurement": 0.9, "verdict": "refuted"}, "refuted, expected confirmed"),
-        ({"margin": 0.5}, "another margin"),
-        ({"id": "gone"}, "not in the registry"),
-    ):
-        assert words in ledger.unexpected([good._replace(**change)])[0]
+def test_history_stays_while_registration_and_verdict_do(toy, tmp_path):
+    told = dict(registered="before", contract="with", changed=["statement"], repeats=[7], repeats_same=[7])
+    blank = dict(registered="", contract="", changed=[], repeats=[], repeats_same=[])
+    for change, value, history in (({}, 4.02, told), ({}, 9.0, blank), ({"margin": 0.2}, 4.01, blank)):
+        first = toy(4.0, value=4.01, n=5)
+        ledger.write(tmp_path, [first._replace(**told)])
+        again = toy(4.0, TOY._replace(**change), value=value, n=5)
+        assert {name: getattr(again, name) for name in ledger.HISTORY} == history
 
 
-def test_table_escapes_and_marks():
-    assert r"a \| b" in ledger.table([ROW])
-    assert "**refuted** (expected confirmed)" in ledger.table([ROW._replace(verdict="refuted")])
+def test_table_escapes():
+    assert r"Two and two \| are four" in ledger.table([row()])
+    assert "(`theory.dae.lifetime`)" in ledger.table([row(TOY._replace(law="theory.dae:lifetime"))])
 
 
 def test_read_refuses_what_is_no_ledger(tmp_path):
@@ -222,7 +439,7 @@ def test_the_ledger_is_shown_without_what_draws_or_runs_notebooks():
 import sys
 from rfcollapse import __main__
 from rfcollapse.claims import reproduce
-assert __main__.main(["claims"]) == 0
+assert __main__.main(["claims", "--check"]) == 0
 print([name for name in ("matplotlib", "PIL", "nbformat", "nbclient") if name in sys.modules])
 """
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -1,20 +1,19 @@
 """The runner of notebooks, on small notebooks that the tests write."""
 
 import json
-import re
 import subprocess
 import sys
 
 import pytest
 
 from rfcollapse import __main__, claims
-from rfcollapse.claims import reproduce
+from rfcollapse.claims import ledger, reproduce
 from rfcollapse.claims.registry import Claim
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
-GOOD = "from rfcollapse.claims import record\nprint(record('small', 1.0, {value}))"
+GOOD = "from rfcollapse.claims import record\nprint(record('training-curve-balanced', 0.0, value=0.001))"
 FIGURE = """
 import matplotlib
 matplotlib.use("Agg")
@@ -34,15 +33,15 @@ def checkout(tmp_path, monkeypatch):
         nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
 
     # The kernel is another process and knows the real registry only; so a claim of that is used.
-    write(
-        "01_good", GOOD.format(value=1.01).replace("small", "retained-golden").replace("1.01)", "1.0, 0.0, 8)"), FIGURE
-    )
+    write("01_good", GOOD, FIGURE)
     path = tmp_path / "notebooks" / "01_good.ipynb"
     notebook = nbformat.read(path, 4)
     notebook.cells.append(nbformat.v4.new_markdown_cell("Exercises\n```python\nassert axes.figure is figure\n```"))
     nbformat.write(notebook, path)
     write("02_bad", "x = 1", "raise RuntimeError('the reason')")
-    (tmp_path / "README.md").write_text("# x\n<!-- verdicts -->\nold\n<!-- /verdicts -->\n")
+    (tmp_path / "README.md").write_text(
+        "# x\n<!-- ledger -->\nold\n<!-- /ledger -->\n<!-- verdicts -->\nold\n<!-- /verdicts -->\n"
+    )
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)
     return tmp_path
 
@@ -66,13 +65,13 @@ def test_chosen_by_name_number_or_path(checkout):
 
 @pytest.mark.slow
 def test_a_failure_does_not_stop_or_spoil_the_others(checkout, capsys, monkeypatch):
-    # The claim recorded by 01_good belongs to 03_real_data by its registry, so rows land there.
+    # The claim recorded by 01_good belongs to 01_linear_dae by its registry, so rows land there.
     code = __main__.main(["reproduce"])
     said = capsys.readouterr()
     assert code == 1
     assert "02_bad failed, cell 1: RuntimeError: the reason" in said.out
     executed = nbformat.read(checkout / "notebooks" / "01_good.ipynb", 4)
-    assert executed.cells[0].outputs[0]["text"].startswith("retained-golden: confirmed")
+    assert executed.cells[0].outputs[0]["text"].startswith("training-curve-balanced: confirmed (")
     assert executed.metadata.language_info == {"name": "python"}
     assert (checkout / "figures" / "small.png").exists()
     assert len(executed.cells) == 3, "solutions are run, not kept"
@@ -109,32 +108,69 @@ def test_a_trial_leaves_the_checkout_alone(checkout, capsys):
     assert (checkout / "runs" / "seed-3" / "notebooks" / "01_good.ipynb").exists()
 
 
-def row(id, notebook, verdict):
-    return claims.Row(id, "", "ours", "law", "", 0.1, "confirmed", 1.0, 1.0, 0.0, 8, verdict, notebook)
+def row(id, notebook, measurement, **more):
+    fields = dict(
+        id=id, statement="", source="ours", law="", kind="law", unit="", margin=0.1, expected="confirmed", rival=""
+    )
+    numbers = dict(prediction=1.0, measurement=measurement, standard_error=0.0, n=8, form="runs")
+    return claims.judged(claims.Row(**fields | numbers | more, notebook=notebook))
 
 
 def test_problems(monkeypatch):
     registry = {name: Claim(name, "", "ours", "law", 0.1, "", "01_x") for name in ("a", "b")}
-    monkeypatch.setattr(reproduce, "REGISTRY", registry)
+    registry["c"] = registry["a"]._replace(id="c", notebook="03_z", rival="no collapse")
+    monkeypatch.setattr(ledger, "REGISTRY", registry)
+    between = row("a", "01_x", 1.1, standard_error=0.05)
+    undecided = row(
+        "c", "03_z", 1.0, standard_error=0.02, rival="no collapse", rival_prediction=1.15, rival_measurement=1.0
+    )
     outcomes = [
-        reproduce.Outcome("01_x", [row("a", "01_x", "inconclusive")], None, 1.0),
+        reproduce.Outcome("01_x", [between], None, 1.0),
         reproduce.Outcome("02_y", [], "cell 3: ValueError: no", 1.0),
+        reproduce.Outcome("03_z", [undecided], None, 1.0),
     ]
-    found = reproduce.problems(outcomes)
-    assert found == [
-        "b: not recorded by 01_x",
-        "a: inconclusive, expected confirmed",
-        "02_y failed, cell 3: ValueError: no",
-    ]
-    assert "a: inconclusive, expected confirmed" not in reproduce.problems(outcomes, quick=True)
+    failed, missing = "02_y failed, cell 3: ValueError: no", "b: not recorded by 01_x"
+    survivor = "c: its rival survives (no collapse: inconclusive)"
+    assert (between.verdict, undecided.verdict) == ("inconclusive", "confirmed")
+    assert reproduce.problems(outcomes, {}) == [failed, survivor, missing], "nothing is committed yet"
+    assert reproduce.problems(outcomes, {"a": "inconclusive", "c": "confirmed"}) == [failed, survivor, missing]
+    assert reproduce.problems(outcomes, {"a": "confirmed"}) == [
+        failed, "a: inconclusive, committed as confirmed", survivor, missing]  # fmt: skip
+    assert reproduce.problems(outcomes, {"a": "confirmed"}, quick=True) == [failed, missing]
+    outcomes = [reproduce.Outcome("01_x", [row("a", "01_x", 2.0), row("b", "01_x", 1.0)], None, 1.0)]
+    for quick in (False, True):
+        found = reproduce.problems(outcomes, {"a": "confirmed", "b": "refuted"}, quick=quick)
+        assert found == ["a: refuted, committed as confirmed", "b: confirmed, committed as refuted"]
 
 
-def test_readme_table_is_replaced(checkout):
+def test_verdicts_are_compared_with_the_ledger_as_it_stood_before(checkout, monkeypatch, capsys):
+    """A run that refreshes the ledger is held against the old one."""
     (checkout / "figures").mkdir()
-    (checkout / "figures" / "claims.json").write_text(json.dumps([row("a", "01_x", "confirmed")._asdict()]))
+    registry = {"a": Claim("a", "", "ours", "law", 0.1, "", "01_good")}
+    monkeypatch.setattr(ledger, "REGISTRY", registry)
+    ledger.write(checkout / "figures", [row("a", "01_good", 1.0)])
+
+    def run(*_, **__):
+        rows = [row("a", "01_good", 2.0)]
+        ledger.write(checkout / "figures", rows)
+        return [reproduce.Outcome("01_good", rows, None, 1.0)], checkout / "figures"
+
+    monkeypatch.setattr(reproduce, "run", run)
+    assert __main__.main(["reproduce", "01"]) == 1
+    assert "a: refuted, committed as confirmed" in capsys.readouterr().out
+    assert __main__.main(["reproduce", "01"]) == 0
+    assert "every verdict is the committed one" in capsys.readouterr().out
+
+
+def test_readme_is_refreshed(checkout):
+    (checkout / "figures").mkdir()
+    rows = [row("a", "01_x", 1.0)]
+    ledger.write(checkout / "figures", rows)
     reproduce._refresh_readme()
-    text = (checkout / "README.md").read_text()
-    assert "old" not in text and re.search(r"<!-- verdicts -->\n\| claim", text) and "<!-- /verdicts -->" in text
+    assert (checkout / "README.md").read_text() == (
+        f"# x\n<!-- ledger -->\n{ledger.counts(rows)}\n<!-- /ledger -->\n"
+        f"<!-- verdicts -->\n{ledger.summary(rows)}<!-- /verdicts -->\n"
+    )
 
 
 @pytest.mark.parametrize(

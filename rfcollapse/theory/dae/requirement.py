@@ -17,11 +17,7 @@ NEWTON_STEPS = 100
 
 @check.arguments
 def required_real_fraction(
-    retention: Fraction,
-    real_variance: Positive,
-    noise_std: Positive,
-    *,
-    resample_std: Nonnegative | None = None,
+    retention: Fraction, real_variance: Positive, noise_std: Positive, *, resample_std: Nonnegative | None = None
 ) -> Float[Array, "..."]:
     """min {α : λ*(α)/λ0 ≥ R}, resampled from the pool: α = (v − u*)/(u0 − u*) with u* = Ru0 and v the pool behind it.
 

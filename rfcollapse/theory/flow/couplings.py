@@ -170,10 +170,7 @@ def _real_noise(row, direction, angle):
 
 
 # Own noise: E x0x1, E x0² being 1.
-OWN = {
-    "kept": lambda own: jnp.sqrt(own.current),
-    "redrawn": lambda own: jnp.zeros_like(own.current),
-}
+OWN = {"kept": lambda own: jnp.sqrt(own.current), "redrawn": lambda own: jnp.zeros_like(own.current)}
 
 
 def _inverted(pair, forgotten):
