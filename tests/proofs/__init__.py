@@ -1,4 +1,4 @@
-"""Proof certificates: theorems and closed forms, checked without the package's code."""
+"""Proof certificates: every theorem of book/theorems.md, checked without the package's code."""
 
 from . import bounds, dae, finite_samples, flow, real_data, reflow, resampling
 from .table import METHODS, TABLE
