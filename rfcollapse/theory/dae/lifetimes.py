@@ -61,8 +61,8 @@ def accumulated_variance(variance: Positive, noise_std: Positive, rounds: Nonneg
 
     The continuous-time solution of m_{j+1} = m_j − (m_j/(m_j + 1))/(j + 2), an approximation: over 20,000
     rounds its relative error reaches 15.4, 2.08, .284 and .0152 % at u0 = 1, 4, 8 and 16. W is Lambert's function,
-    computed as Wright's omega of u0 + ln u0 − H, which does not overflow. Exact: `trajectory(…, schedule="accumulate")`.
-    From u0 e^(u0 − γ) rounds on (γ: Euler's constant) the noise outweighs the signal. Ours.
+    computed as Wright's omega of u0 + ln u0 − H, which does not overflow. From u0 e^(u0 − γ) rounds on (γ: Euler's
+    constant) the noise outweighs the signal. Exact: `trajectory(…, schedule="accumulate")`. Ours.
 
     Args:
         variance: λ_0 > 0.
