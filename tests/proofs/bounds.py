@@ -1,4 +1,4 @@
-"""Bounds in n samples: the geometric norm bound, the variance bound at any noise, the floor (THEORY 1.4, 1.5)."""
+"""Bounds in n samples: the geometric norm bound, the variance bound at any noise, the floor."""
 
 import sympy as sp
 from sympy import Rational as R

@@ -1,4 +1,4 @@
-"""The linear denoiser, the recursion of its self-training, and how long a direction lives (THEORY 1.1 to 1.3)."""
+"""The linear denoiser, the recursion of its self-training, and how long a direction lives."""
 
 from functools import cache
 from itertools import product as pairs
@@ -197,8 +197,8 @@ def climbed(u, rounds):
 def abel_brackets():
     """Whether u + ln u + 1/(2u) − 1/(3u²) lies below A, and the same with 13/(36u³) above, from u = 10 on.
 
-    They do if they fall by less, or by more, than 1 a round, since A sums up what they miss over all rounds that led to
-    u. The logarithm lies between its Taylor polynomials of 8 and 9 terms; a polynomial without a root keeps its sign.
+    They do if they fall by more, or by less, than 1 a round, since A adds what they miss in all rounds that lead to u.
+    The logarithm lies between its Taylor polynomials of 8 and 9 terms; a polynomial without a root keeps its sign.
     """
     for coefficients, sign in (((R(1, 2), -R(1, 3)), 1), ((R(1, 2), -R(1, 3), R(13, 36)), -1)):
         for terms in (8, 9):

@@ -1,4 +1,4 @@
-"""The denoiser's self-training on n samples, exact in law (THEORY 1.6)."""
+"""The denoiser's self-training on n samples, exact in law."""
 
 import sympy as sp
 from sympy import Rational as R

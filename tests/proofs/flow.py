@@ -1,4 +1,4 @@
-"""Rectified flow between Gaussians: its steps, and what training on its own samples does (THEORY 3.1 and 3.2)."""
+"""Rectified flow between Gaussians: its steps, and what training on its own samples does."""
 
 from functools import cache
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Where the denoiser's self-training settles with real data, and what keeping all rounds does (THEORY 1.5)."""
+"""Where the denoiser's self-training settles with real data, and what keeping all rounds does."""
 
 import math
 from functools import cache

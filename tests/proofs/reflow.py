@@ -1,4 +1,4 @@
-"""Flows fitted to any pairs, and what the Reflow schemes make of them (THEORY 3.3 to 3.5).
+"""Flows fitted to any pairs, and what the Reflow schemes make of them.
 
 One direction: g² = G the variance of the current model, λ0 that of the data, α the real fraction, τ the ridge.
 """

@@ -1,4 +1,4 @@
-"""A Gaussian refitted to its own samples, and the neighbours' laws (THEORY 2)."""
+"""A Gaussian refitted to its own samples, and the neighbours' laws."""
 
 import sympy as sp
 from mpmath import iv, mp
