@@ -47,6 +47,7 @@ CONTENTS = """
 ```{toctree}
 :hidden:
 
+book/theorems
 book/glossary
 book/reading
 figures/claims

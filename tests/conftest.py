@@ -36,9 +36,9 @@ def unchecked():
 SLOW = (
     "claims/test_notebooks", "claims/test_reproduce", "learn/test_reflow", "runs/test_run", "learn/test_train",
     "benchmarks/test_gpu", "learn/test_unet", "benchmarks/test_bench", "simulate/test_reduced", "learn/test_integrate",
-    "simulate/test_resampling", "simulate/test_flow", "book/test_page", "advice/test_budget", "advice/test_rule",
-    "learn/test_velocity", "runs/test_looks", "benchmarks/test_bench_images", "test_doctests", "simulate/test_dae",
-    "simulate/test_regression",
+    "proofs/test_proofs", "simulate/test_resampling", "simulate/test_flow", "book/test_page", "advice/test_budget",
+    "advice/test_rule", "learn/test_velocity", "runs/test_looks", "benchmarks/test_bench_images", "test_doctests",
+    "simulate/test_dae", "simulate/test_regression",
 )  # fmt: skip
 
 

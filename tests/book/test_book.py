@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from proofs import METHODS, TABLE
 
 import rfcollapse
 from rfcollapse.claims.registry import REGISTRY
@@ -42,6 +43,17 @@ def test_texts_name_claims_of_the_registry(path):
 def test_links_of_the_texts_lead_somewhere(path):
     for target in re.findall(r"\]\((?!http|#)([^)\s#]+)", prose(path)):
         assert (path.parent / target).exists(), target
+
+
+def test_theorems_have_the_certificates_of_the_table():
+    text = prose(ROOT / "book" / "theorems.md")
+    named = re.findall(rf"`(\w+)`\s\(({'|'.join(METHODS)})\)", text)
+    assert len(named) == len(set(named)) and dict(named) == {name: entry.method for name, entry in TABLE.items()}
+    for entry in text.split("\n### ")[1:]:
+        parts = [entry.find(f"\n**{part}.**") for part in ("Conditions", "Statement", "Whose", "Proof")]
+        assert 0 < parts[0] and parts == sorted(parts) and "\n*Certificates*: " in entry, entry[:40]
+    for module, function in re.findall(r"`(dae|flow|resampling)\.(\w+)`", text):
+        assert callable(getattr(importlib.import_module(f"rfcollapse.theory.{module}"), function))
 
 
 def test_every_module_has_a_page():
