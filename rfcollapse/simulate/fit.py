@@ -137,4 +137,5 @@ def by_least_squares(
 def _least_squares(key, data, noise_std, copies):
     clean = jnp.tile(data, (copies, 1))
     noisy = clean + noise_std * jax.random.normal(key, clean.shape, jnp.float64)
-    return jnp.linalg.lstsq(noisy, clean)[0].T
+    # The normal equations, which noise keeps well conditioned: no singular vectors as long as the samples are needed.
+    return jnp.linalg.lstsq(noisy.T @ noisy, noisy.T @ clean)[0].T

@@ -14,13 +14,13 @@ from .recursion import wiener_gain
 def norm_bound(
     data: check.Samples, noise_std: check.PositiveScalar, rounds: check.Whole
 ) -> Float[Array, " rounds_plus_1"]:
-    """‖W_j‖ ≤ (‖X‖²/(nσ²)) q^{2j}, q = 1 − ½ nσ²/(‖X‖² + nσ²): Theorem 1 with our constants, spectral norms.
+    """‖W_j‖ ≤ (‖X‖²/(nσ²)) q^{2j}, q = 1 − ½ nσ²/(‖X‖² + nσ²): Theorem 1, ours, in spectral norms.
 
     Holds for all rounds 0 … j at once with probability at least 1 − 2j e^{−n} over the resampling noise, provided
     `norm_bound_applies`. Why: ‖E‖ ≤ √n + √d + √(2n) with probability 1 − 2e^{−n}, hence
-    ‖W(X + sE)‖ ≤ ‖X‖ (‖X‖² + C s√n ‖X‖)/(‖X‖² + nσ²) ≤ q‖X‖; induction and a union bound do the rest. The claim
-    (geometric decay with high probability) is Theorem 1 of Zhu et al., arXiv 2412.08175; the constants and this proof
-    are ours.
+    ‖W(X + sE)‖ ≤ ‖X‖ (‖X‖² + C s√n ‖X‖)/(‖X‖² + nσ²) ≤ q‖X‖; induction and a union bound do the rest. Theorem 1 of
+    Zhu et al., arXiv 2412.08175, is of this kind (geometric decay with high probability); condition, rate, constant
+    and proof are ours.
 
     Args:
         data: X, (n, d), the real data of round 0, samples in rows.
