@@ -1,18 +1,14 @@
 """The image runs of notebook 10 that take longer than a notebook may: all schemes, ablations, one first model for all.
 
-    python benchmarks/record_images.py [--scale cpu | gpu] [PART …]
+    python benchmarks/record_images.py [--scale cpu | gpu] [--seed N] [PART …]
 
 writes benchmarks/results/images_<device>.json, a part at a time; parts that are there stay unless they are named. The
-first model is kept in runs/, so that the parts may be made in separate calls.
+first model is kept in runs/, so that the parts may be made in separate calls. Another seed, of the split and of the
+classifier, too, goes into runs/seed-N/results.
 """
 
 import argparse
-import importlib.metadata
-import json
-import platform
 import sys
-import time
-from datetime import date
 from functools import cache
 from typing import NamedTuple
 
@@ -20,8 +16,10 @@ import equinox as eqx
 import jax
 import numpy as np
 from contenders import ROOT
+from recordings import add_seed, record
 
 from rfcollapse import data
+from rfcollapse.claims import repeats
 from rfcollapse.learn import devices, reflow
 from rfcollapse.learn.classifier import train_classifier
 from rfcollapse.learn.integrate import Integrator
@@ -31,7 +29,6 @@ from rfcollapse.runs import looks
 
 devices.use_all_cores()
 
-KEY = jax.random.key(0)
 ALPHA, EPSILON = 0.5, 0.5
 SCHEMES = ("reflow", "ra", "anchored", "ora", "oras", "fresh")
 
@@ -53,6 +50,7 @@ class Scale(NamedTuple):
     samples: int
     precision: str
     label: str | None = None  # of the file; None: the device's
+    seed: int = 0
 
 
 SCALES = {
@@ -77,14 +75,18 @@ ABLATIONS = {
 }
 
 
+def key(scale):
+    return jax.random.key(scale.seed)
+
+
 @cache
 def material(scale):
     """The images, rows to train on, and what others are compared with."""
     found = data.digits() if scale.images == "digits" else data.photo_patches()
-    order = np.asarray(jax.random.permutation(KEY, len(found.samples)))
+    order = np.asarray(jax.random.permutation(key(scale), len(found.samples)))
     held, train = order[: scale.held], order[scale.held :]
     rows, labels = np.asarray(found.samples), np.asarray(found.labels)
-    classifier = train_classifier(KEY, rows[train], labels[train])
+    classifier = train_classifier(key(scale), rows[train], labels[train])
     accuracy = float(np.mean(np.asarray(classifier.classes(rows[held])) == labels[held]))
     return found, rows[train], images.reference(rows[train], rows[held], classifier.features), accuracy
 
@@ -103,7 +105,7 @@ def training(scale, steps, rate):
 
 def looked(scale, models, curve):
     found, _, reference, _ = material(scale)
-    one = looks.looked_at(KEY, models, reference, scale.sampler, samples=scale.samples, curve=curve)
+    one = looks.looked_at(key(scale), models, reference, scale.sampler, samples=scale.samples, curve=curve)
     levels = looks.levels(one.pop("shown"), found.scale, found.mean, 15)
     shown = ["".join(f"{level:x}" for level in row) for row in levels]
     return {name: np.round(values, 4).tolist() for name, values in one.items()} | {"shown": shown}
@@ -116,7 +118,8 @@ def entry(scale, one, curve):
 
 def kept(scale):
     """The first models; what is called _first.eqx is of an older version, whose files held whole rounds."""
-    return ROOT / "runs" / f"images_{scale.images}_{label(scale)}_first_models.eqx"
+    folder = ROOT / "runs" / (f"seed-{scale.seed}" if scale.seed else "")
+    return folder / f"images_{scale.images}_{label(scale)}_first_models.eqx"
 
 
 def first(scale):
@@ -124,8 +127,8 @@ def first(scale):
     _, rows, reference, accuracy = material(scale)
     made = []
     first_training = training(scale, scale.first_steps, 4e-3)
-    reflow.run(KEY, rows, training=first_training, on_round=made.append, **settings(scale, rounds=0))
-    kept(scale).parent.mkdir(exist_ok=True)
+    reflow.run(key(scale), rows, training=first_training, on_round=made.append, **settings(scale, rounds=0))
+    kept(scale).parent.mkdir(parents=True, exist_ok=True)
     eqx.tree_serialise_leaves(kept(scale), made[0].models)
     real = images.quality(reference, rows[: scale.samples])._asdict()
     result = {"real": {name: np.round(value, 4).tolist() for name, value in real.items()}, "accuracy": accuracy}
@@ -140,11 +143,11 @@ def part(scale, scheme, *, rounds=None, real=None, fewer_pairs=1, longer=1, **ch
     wanted = settings(scale, scheme=scheme, rounds=rounds, pairs=pairs, **changed)
     later = training(scale, longer * scale.steps, 2e-3)
     like = eqx.filter_eval_shape(
-        lambda: reflow.new_models(KEY, rows.shape[1], scale.seeds, "unet", "velocity", **wanted["options"])
+        lambda: reflow.new_models(key(scale), rows.shape[1], scale.seeds, "unet", "velocity", **wanted["options"])
     )
     first_models, plan = eqx.tree_deserialise_leaves(kept(scale), like), Plan(training=later, **wanted)
     entries = []
-    for latest in reflow.each_round(KEY, rows[:real], plan, [first_models]):
+    for latest in reflow.each_round(key(scale), rows[:real], plan, [first_models]):
         print(f"  round {latest.index}", file=sys.stderr, flush=True)
         entries.append(entry(scale, latest, latest.index == rounds))
     return {"rounds": entries, "settings": dict(scheme=scheme, real=real, pairs=pairs, longer=longer) | changed}
@@ -154,34 +157,20 @@ def label(scale):
     return scale.label or devices.this_machine()[0]
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("part", nargs="*", help="; ".join(["first", *SCHEMES, *ABLATIONS]))
     parser.add_argument("--scale", choices=tuple(SCALES), default="cpu")
-    options = parser.parse_args()
-    scale = SCALES[options.scale]
+    add_seed(parser)
+    options = parser.parse_args(arguments)
+    scale = SCALES[options.scale]._replace(seed=options.seed)
     parts = {"first": lambda: first(scale)}
     parts |= {scheme: lambda scheme=scheme: part(scale, scheme) for scheme in SCHEMES}
     for name, changed in ABLATIONS.items():
         parts[name] = lambda changed=changed: part(scale, rounds=scale.ablated_rounds, **changed)
     suffix = "" if scale.images == "digits" else f"_{scale.images}"
-    folder = "runs" if options.scale == "trial" else "benchmarks/results"
-    path = ROOT / folder / f"images_{label(scale)}{suffix}.json"
-    for name in options.part or parts:
-        found = json.loads(path.read_text()) if path.exists() else {}
-        if not options.part and name in found:
-            continue
-        print(name, file=sys.stderr, flush=True)
-        start = time.time()
-        result = parts[name]()
-        versions = {package: importlib.metadata.version(package) for package in ("jax", "equinox", "optax")}
-        about = {
-            "device": devices.this_machine()[1],
-            "date": date.today().isoformat(),
-            "seconds": round(time.time() - start),
-        }
-        found[name] = about | {"versions": {"python": platform.python_version()} | versions, "result": result}
-        path.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}\n")
+    folder = ROOT / "runs" if options.scale == "trial" and not scale.seed else repeats.results(ROOT, scale.seed)
+    record(parts, options.part, folder / f"images_{label(scale)}{suffix}.json")
 
 
 if __name__ == "__main__":

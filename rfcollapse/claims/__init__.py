@@ -15,10 +15,12 @@ import numpy as np
 from .. import check
 from ..measure.rates import mean_and_error
 from .registry import REGISTRY
+from .repeats import lacks
 from .row import Row, interval, said
 
 KINDS = ("exact", "law", "bound", "observation")
 LEDGER = "RFCOLLAPSE_LEDGER"  # names the folder that takes the rows; unset, nothing is written
+RECORDINGS = "RFCOLLAPSE_RECORDINGS"  # names the folder of this seed's recordings; unset, the committed ones are read
 QUICK = "RFCOLLAPSE_QUICK"  # set under `reproduce --quick`, whose runs may be fewer than a claim asks for
 
 
@@ -134,7 +136,8 @@ def record(
             law's): the same statistic taken against the rival. It is judged with the error of the law's.
 
     Returns:
-        "id: verdict (numbers)", for a notebook to show; with the expected verdict where it is another.
+        "id: verdict (numbers)", for a notebook to show; with the expected verdict where it is another. A claim whose
+        recording was not repeated with the seed of this run has no verdict then, and does not enter the ledger.
 
     Example:
         >>> from rfcollapse.claims import record
@@ -168,7 +171,9 @@ def record(
         against = predicted if rival is None else float(rival), measured if rival_value is None else float(rival_value)
         row = row._replace(rival_prediction=against[0], rival_measurement=against[1])
     row = judged(row)
-    folder = os.environ.get(LEDGER)
+    folder, recordings = os.environ.get(LEDGER), os.environ.get(RECORDINGS)
+    if recordings and lacks(claim, Path(recordings)):
+        return f"{id}: not repeated (nothing of this seed in {' '.join(claim.recording)})"
     if folder:
         with open(Path(folder) / f"{claim.notebook}.jsonl", "a") as lines:
             lines.write(json.dumps(row._asdict()) + "\n")

@@ -75,15 +75,10 @@ def tell(root: Path) -> dict[str, Told] | None:
         >>> history.tell(Path("/")) is None
         True
     """
-    asked = "rev-parse", "--show-prefix", "--is-shallow-repository", "--revs-only", "HEAD", "MERGE_HEAD"
-    try:
-        prefix, shallow, *tips = (line.decode().strip() for line in _git(root, *asked))
-    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
+    heads, states, steps = tips(root), {}, {}
+    if not heads:
         return None
-    if prefix or shallow == "true" or not tips:  # a prefix: this is a folder in another repository
-        return None
-    states, steps = {}, {}
-    for commit, where, parents, texts in tqdm(_commits(root, tips), "history", delay=2, unit=" commits"):
+    for commit, where, parents, texts in tqdm(_commits(root, heads), "history", delay=2, unit=" commits"):
         claims, rows = states[commit] = _claims(*texts[1:]), {row["id"]: row for row in json.loads(texts[0] or "[]")}
         for id in {**claims, **rows}:
             older = ([states[parent][part].get(id, {}) for parent in parents] for part in (0, 1))
@@ -91,12 +86,22 @@ def tell(root: Path) -> dict[str, Told] | None:
     return {id: _told(steps[id], claim, rows.get(id, {})) for id, claim in claims.items()}
 
 
+def tips(root: Path) -> list[str]:
+    """The hash of HEAD, and of what is being merged into it; none where there is no history, as `tell` has it."""
+    asked = "rev-parse", "--show-prefix", "--is-shallow-repository", "--revs-only", "HEAD", "MERGE_HEAD"
+    try:
+        prefix, shallow, *found = git(root, *asked).read().decode().splitlines()
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
+        return []
+    return [] if prefix or shallow == "true" else found  # a prefix: this is a folder in another repository
+
+
 def _told(steps: list[Step], claim: dict, row: dict) -> Told:
     """From the steps of a claim, parents first, and from what is there now."""
     changed, known = [], []
     for step in steps:
         known = list(filter(None, step.claims)) or known  # a claim that comes back is held against what it was
-        result = ", with a new result" if step.row and not _among(step.row, step.rows, ("measurement",)) else ""
+        result = ", with a new result" if step.row and not among(step.row, step.rows, ("measurement",)) else ""
         for field in (*CONTRACT, "runs") if known and step.claim else ():
             old, new = [stood.get(field) for stood in known], step.claim.get(field)
             if None not in old and new not in old:  # to get a field that claims did not have is no change
@@ -107,17 +112,17 @@ def _told(steps: list[Step], claim: dict, row: dict) -> Told:
         return Told("not run", "not run", changed)
 
     def came(*fields):  # the oldest step with these fields of the row, which no parent of it can have
-        return next(step for step in steps if _among(row, [step.row], fields))
+        return next(step for step in steps if among(row, [step.row], fields))
 
     entry, contract = came("measurement", *CONTRACT), "not run since"
-    if _among(claim, [entry.claim], CONTRACT) and not _among(claim, entry.claims, CONTRACT):
+    if among(claim, [entry.claim], CONTRACT) and not among(claim, entry.claims, CONTRACT):
         contract = "with"
-    elif _among(claim, came("measurement").claims, CONTRACT):
+    elif among(claim, came("measurement").claims, CONTRACT):
         contract = "before"
-    return Told("before" if _among(came().claim, came().claims, PROMISE) else "with", contract, changed)
+    return Told("before" if among(came().claim, came().claims, PROMISE) else "with", contract, changed)
 
 
-def _among(one: dict, others: list[dict], fields: tuple[str, ...]) -> bool:
+def among(one: dict, others: list[dict], fields: tuple[str, ...]) -> bool:
     """Whether another has the same in these fields, of which a measurement may differ by rounding."""
 
     def same(other, field):
@@ -129,12 +134,12 @@ def _among(one: dict, others: list[dict], fields: tuple[str, ...]) -> bool:
     return any(other and all(same(other, field) for field in fields) for other in others)
 
 
-def _commits(root: Path, tips: list[str]) -> list[tuple]:
+def _commits(root: Path, heads: list[str]) -> list[tuple]:
     """Those that touch FILES, parents first, and the working tree: hash, what readers see of it, parents, texts."""
     order = "--topo-order", "--reverse", "--full-history", "--parents", "--no-show-signature", "--format=%H %cs %P"
-    log = [line.decode().split() for line in _git(root, "log", *order, *tips, "--", *FILES)]
+    log = [line.decode().split() for line in git(root, "log", *order, *heads, "--", *FILES)]
     names = "".join(f"{commit}:{path}\n" for commit, *_ in log for path in FILES)
-    said = _git(root, "cat-file", "--batch=%(objectsize)", given=names)
+    said = git(root, "cat-file", "--batch=%(objectsize)", given=names)
 
     def text():
         head = said.readline()
@@ -160,7 +165,8 @@ def _claims(toml: str | None, *python: str | None) -> dict[str, dict]:
         return {claim["id"]: claim for claim in json.loads(subprocess.check_output(program))} if modules else {}
 
 
-def _git(root: Path, *arguments: str, given: str = "") -> io.BytesIO:
+def git(root: Path, *arguments: str, given: str = "") -> io.BytesIO:
+    """What git says in this folder."""
     done = subprocess.run(["git", *arguments], cwd=root, input=given.encode(), capture_output=True, check=True)
     return io.BytesIO(done.stdout)
 

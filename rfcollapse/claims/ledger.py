@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..output import columns, replace
-from . import history, judged
+from . import history, judged, repeats
 from .registry import REGISTRY
 from .row import Row, measured, number, predicted
 
@@ -55,11 +55,12 @@ def write(folder: Path, rows: list[Row]):
 
 
 def tell(folder: Path) -> list[Row]:
-    """Enters into the ledger what the repository's history says of each row; where there is none, it stays as it is."""
-    rows, told = read(folder / "claims.json"), history.tell(ROOT)
-    if told is not None:
-        rows = [row._replace(**told[row.id]._asdict()) for row in rows]
-        write(folder, rows)
+    """Enters into the ledger on which seeds each row was repeated, and, where there is one, what history says of it."""
+    rows, told = read(folder / "claims.json"), history.tell(ROOT) or {}
+    for place, row in enumerate(rows):
+        past = told[row.id]._asdict() if row.id in told else {}
+        rows[place] = row._replace(**past, **repeats.told(ROOT, row))
+    write(folder, rows)
     return rows
 
 
@@ -81,7 +82,7 @@ def without_rival() -> list[str]:
     return [claim.id for claim in claims if not claim.rival]
 
 
-def problems(rows: list[Row], notebooks: Collection[str], *, quick: bool = False) -> list[str]:
+def problems(rows: list[Row], notebooks: Collection[str], *, quick: bool = False, excused=()) -> list[str]:
     """What must not stand: rows that numbers or registry do not bear out, rivals that survive, claims not recorded.
 
     A verdict that differs from the expected one is no problem: it is a result, shown and counted. Under `quick` a rival
@@ -91,8 +92,9 @@ def problems(rows: list[Row], notebooks: Collection[str], *, quick: bool = False
         rows: of these notebooks.
         notebooks: those that were run.
         quick: whether with fewer runs.
+        excused: ids of claims that need not be recorded.
     """
-    found, recorded = [], {row.id for row in rows}
+    found, recorded = [], {row.id for row in rows}.union(excused)
     for row in rows:
         if row.id not in REGISTRY:
             found.append(f"{row.id}: not in the registry")

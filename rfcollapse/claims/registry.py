@@ -1,6 +1,7 @@
 """What the suite claims, written down before it is run: the tables of registry.toml, one claim each."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,8 @@ class Claim(NamedTuple):
     """The alternative, by name ("no collapse", "geometric decay"), that the same measurement must refute."""
     evidence: str = ""
     """What does not count as evidence, where that matters."""
+    recording: Sequence[str] = ()
+    """What it is read from, where that is not measured in the notebook: a file of benchmarks/results, and its parts."""
 
 
 def parse(text: str) -> dict[str, Claim]:

@@ -1,7 +1,8 @@
 """Runs the notebooks from top to bottom, and refreshes what they say: their outputs, the figures and the ledger.
 
 A full run at seed 0 refreshes notebooks/, figures/ and the counts and the table in README.md. A trial (`quick`, or
-another seed) leaves those alone and writes to runs/. The first two functions are for the notebooks themselves.
+another seed) leaves those alone and writes to runs/; but the verdicts on a seed that the registry's last commit draws
+are kept in benchmarks/results/repeats.json, and counted. The first three functions are for the notebooks themselves.
 """
 
 import asyncio
@@ -9,9 +10,11 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +24,8 @@ from tqdm import tqdm
 
 from .. import check
 from ..output import FIGURES
-from . import LEDGER, QUICK, Row, ledger
+from . import LEDGER, QUICK, RECORDINGS, Row, ledger, repeats
+from .history import among
 from .ledger import ROOT
 
 SEED = "RFCOLLAPSE_SEED"
@@ -53,6 +57,20 @@ def size(full: int, quick: int) -> int:
     return quick if os.environ.get(QUICK) else full
 
 
+def recording(name: str) -> dict:
+    """The parts of a file in benchmarks/results: as this run's seed has repeated them, the others as committed.
+
+    `record` knows which claims are read from others (their `recording` in the registry), and leaves those out.
+
+    Example:
+        >>> from rfcollapse.claims import reproduce
+        >>> "result" in reproduce.recording("reflow_cpu.json")["dimension"]
+        True
+    """
+    committed = repeats.results(ROOT, 0)
+    return json.loads((committed / name).read_text()) | repeats.read(Path(os.environ.get(RECORDINGS, committed), name))
+
+
 class Outcome(NamedTuple):
     """What became of one notebook."""
 
@@ -64,6 +82,10 @@ class Outcome(NamedTuple):
     """Why it failed; None where it did not."""
     seconds: float
     """That it took."""
+    unrepeated: Sequence[str] = ()
+    """The claims of which a run with another seed says nothing, for their numbers are those of seed 0."""
+    kept: bool = False
+    """Whether its verdicts were added to repeats.json."""
 
 
 def names() -> list[str]:
@@ -118,9 +140,10 @@ def run(wanted: list[str], *, quick: bool = False, seed: int = 0, jobs: int = 2)
         except KeyboardInterrupt:  # the kernels hear of it themselves
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    if not trial:
+    outcomes = [running[name].result() for name in picked]
+    if not trial or any(outcome.kept for outcome in outcomes):
         _refresh_readme()
-    return [running[name].result() for name in picked], target / "figures"
+    return outcomes, target / "figures"
 
 
 def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
@@ -135,10 +158,11 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
     visible = len(notebook.cells)
     notebook.cells += [nbformat.v4.new_code_cell(solution) for solution in solutions(notebook)]
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    started = time.monotonic()
+    commit, started = None if quick else repeats.repeated(ROOT, seed), time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, tqdm(total=cells, desc=name, unit="cell", leave=False) as progress:
         # Figures and rows of a notebook that fails half-way must not replace good ones.
         environment = {LEDGER: scratch, FIGURES: scratch, SEED: str(seed), QUICK: "1" if quick else ""}
+        environment[RECORDINGS] = str(repeats.results(ROOT, seed))
         client = NotebookClient(
             notebook,
             timeout=CELL_TIMEOUT,
@@ -172,7 +196,23 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
             shutil.copyfile(picture, target / "figures" / picture.name)
         with MERGING:
             rows = ledger.merge(target / "figures", name, Path(scratch) / f"{name}.jsonl")
-    return Outcome(name, rows, None, seconds)
+            unrepeated = _unrepeated(name, rows, seed) if seed else ()
+            if kept := commit is not None and commit == repeats.repeated(ROOT, seed):
+                repeats.keep(ROOT, seed, commit, name, [row for row in rows if row.id not in unrepeated])
+    return Outcome(name, rows, None, seconds, unrepeated, kept)
+
+
+def _committed() -> dict[str, Row]:
+    path = ROOT / "figures" / "claims.json"
+    return {row.id: row for row in ledger.read(path)} if path.exists() else {}
+
+
+def _unrepeated(name: str, rows: list[Row], seed: int) -> list[str]:
+    """As in `Outcome`: the recording is not there, nothing was random, or a cell did not ask for the seed."""
+    before, own = _committed(), [claim for claim in ledger.REGISTRY.values() if claim.notebook == name]
+    lacking = [claim.id for claim in own if repeats.lacks(claim, repeats.results(ROOT, seed))]
+    known = (row for row in rows if row.id in before and row.form != "hits")  # chance may hit as often
+    return lacking + [row.id for row in known if among(row._asdict(), [before[row.id]._asdict()], ("measurement",))]
 
 
 def solutions(notebook) -> list[str]:
@@ -191,7 +231,9 @@ def problems(outcomes: list[Outcome], before: dict[str, str], *, quick: bool = F
     for row in rows:
         if row.verdict not in (before.get(row.id, row.verdict), "inconclusive" if quick else None):
             found.append(f"{row.id}: {row.verdict}, committed as {before[row.id]}")
-    return found + ledger.problems(rows, {outcome.notebook for outcome in outcomes if not outcome.error}, quick=quick)
+    notebooks = {outcome.notebook for outcome in outcomes if not outcome.error}
+    excused = [id for outcome in outcomes for id in outcome.unrepeated]
+    return found + ledger.problems(rows, notebooks, quick=quick, excused=excused)
 
 
 def _refresh_readme():
@@ -209,25 +251,33 @@ def add_options(command):
     """The options of `rfcollapse reproduce`."""
     command.add_argument("notebook", nargs="*", help="a name, number (02) or path; all where none is given")
     command.add_argument("--quick", action="store_true", help="smaller sizes, written to runs/ (nothing is refreshed)")
-    command.add_argument("--seed", type=int, default=0, help="another seed, written to runs/ (nothing is refreshed)")
+    words = "another seed, written to runs/; later:1 and later:2, which the registry's last commit draws, are kept, too"
+    command.add_argument("--seed", default="0", help=words)
     command.add_argument("--jobs", type=int, default=2, metavar="N", help="notebooks at once (%(default)s)")
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
 
 
 def command(options) -> int:
     """`rfcollapse reproduce`: runs notebooks and prints their verdicts; returns the exit code."""
-    path = ROOT / "figures" / "claims.json"
-    before = {row.id: row.verdict for row in ledger.read(path)} if path.exists() else {}
-    outcomes, folder = run(options.notebook, quick=options.quick, seed=options.seed, jobs=options.jobs)
-    wrong = problems(outcomes, before, quick=options.quick)
+    seed, before = repeats.seed(options.seed, ROOT), {id: row.verdict for id, row in _committed().items()}
+    if not options.quick and seed in repeats.later(ROOT) and not repeats.repeated(ROOT, seed):
+        print("not kept in repeats.json: package, registry or notebooks are not as committed", file=sys.stderr)
+    outcomes, folder = run(options.notebook, quick=options.quick, seed=seed, jobs=options.jobs)
     rows = [row for outcome in outcomes for row in outcome.rows]
+    found = problems(outcomes, before, quick=options.quick)
+    wrong = problems(outcomes, {}, quick=options.quick) if seed else found  # another verdict is then no fault
+    differ = [line for line in found if line not in wrong]
+    unrepeated = [id for outcome in outcomes for id in outcome.unrepeated]
     if options.json:
         times = {outcome.notebook: round(outcome.seconds, 1) for outcome in outcomes}
-        print(json.dumps({"claims": [row._asdict() for row in rows], "seconds": times, "problems": wrong}))
+        claims = {"claims": [row._asdict() for row in rows], "differ": differ, "unrepeated": unrepeated}
+        print(json.dumps(claims | {"seconds": times, "problems": wrong}))
     else:
         print(ledger.verdicts(rows))
         for outcome in outcomes:
-            print(f"{outcome.notebook}: {'failed' if outcome.error else 'done'} in {outcome.seconds:.0f} s")
+            state = "failed" if outcome.error else "kept in repeats.json, done" if outcome.kept else "done"
+            print(f"{outcome.notebook}: {state} in {outcome.seconds:.0f} s")
         print(f"written to {folder}")
-        print("\n".join(["", *wrong]) if wrong else "every verdict is the committed one")
+        print(f"not repeated, for their numbers are those of seed 0: {', '.join(unrepeated) or 'none'}" if seed else "")
+        print("\n".join(wrong + differ) or "every verdict is the committed one")
     return 1 if wrong else 0

@@ -50,9 +50,9 @@ class Row(NamedTuple):
     changed: Sequence[str] = ()
     """What was changed in its registration after the first result."""
     repeats: Sequence[int] = ()
-    """Seeds drawn later on which it was repeated."""
+    """Seeds drawn later on which it was repeated under the present contract; see `rfcollapse.claims.repeats`."""
     repeats_same: Sequence[int] = ()
-    """Those of them that gave this verdict."""
+    """Those of them that gave these verdicts."""
 
 
 def interval(measurement: float, standard_error: float, n: int, form: str) -> tuple[float, float]:

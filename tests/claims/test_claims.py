@@ -319,7 +319,7 @@ def test_a_new_claim_is_one_table_of_the_registry(toy):
     """It is judged, recorded, written and shown without an edit elsewhere."""
     one = toy(4.0, value=4.01, error=0.001, n=5)
     shared = set(Claim._fields) & set(claims.Row._fields)
-    assert shared == set(Claim._fields) - {"runs", "evidence"}
+    assert shared == set(Claim._fields) - {"runs", "evidence", "recording"}
     assert all(getattr(one, name) == getattr(TOY, name) for name in shared)
     assert (one.prediction, one.measurement, one.standard_error, one.n) == (4.0, 4.01, 0.001, 5)
     for shown in (ledger.table([one]), ledger.summary([one]), ledger.verdicts([one])):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rfcollapse.claims import repeats
 from rfcollapse.claims.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +130,18 @@ def test_one_cell_records_each_claim_and_calls_its_law(path):
 def test_laws_exist():
     for claim in REGISTRY.values():
         assert not claim.law or law_of(claim)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_claims_name_the_recordings_that_their_notebook_reads(path):
+    """What is read must not pass for repeated on another seed; see `rfcollapse.claims.repeats.lacks`."""
+    read = {Path(word).name for word in constants(trees(path)) if word.endswith(".json")}
+    own = [claim for claim in REGISTRY.values() if claim.notebook == path.stem]
+    assert read == {claim.recording[0] for claim in own if claim.recording}
+
+
+def test_recordings_have_the_parts_that_claims_are_read_from():
+    assert [claim.id for claim in REGISTRY.values() if repeats.lacks(claim, repeats.results(ROOT, 0))] == []
 
 
 CLAIM = REGISTRY["lifetime"]._replace(id="a-4", law="theory.dae:lifetime")

@@ -103,7 +103,7 @@ def test_a_wrong_solution_fails_its_notebook(checkout, capsys):
 def test_a_trial_leaves_the_checkout_alone(checkout, capsys):
     before = {path: path.read_bytes() for path in checkout.rglob("*") if path.is_file()}
     __main__.main(["reproduce", "01", "--seed", "3", "--json"])
-    assert set(json.loads(capsys.readouterr().out)) == {"claims", "seconds", "problems"}
+    assert set(json.loads(capsys.readouterr().out)) == {"claims", "differ", "unrepeated", "seconds", "problems"}
     assert {path: path.read_bytes() for path in before} == before
     assert (checkout / "runs" / "seed-3" / "notebooks" / "01_good.ipynb").exists()
 
@@ -178,7 +178,7 @@ def test_readme_is_refreshed(checkout):
     [
         (["reproduce", "99"], "no notebook '99'", 1),
         (["nonsense"], "invalid choice", 1),
-        (["reproduce", "--seed", "x"], "invalid int value", 1),
+        (["reproduce", "--seed", "x"], "--seed must be a number, or later:1", 1),
         ([], "required", 1),
     ],
 )

@@ -1,0 +1,45 @@
+"""What record_*.py have in common: parts that take minutes each, kept in one file, so that a recording can go on."""
+
+import importlib.metadata
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Collection
+from datetime import date
+from pathlib import Path
+
+from contenders import ROOT
+
+from rfcollapse.claims import repeats
+from rfcollapse.learn import devices
+from rfcollapse.output import replace
+
+
+def add_seed(parser):
+    """The option --seed, as `rfcollapse reproduce` has it."""
+
+    def seed(word):
+        return repeats.seed(word, ROOT)
+
+    words = "7, or later:1 (see `rfcollapse reproduce --help`); what is not of seed 0 goes into runs/seed-7/results"
+    parser.add_argument("--seed", default="0", type=seed, metavar="N", help=words)
+
+
+def record(parts: dict[str, Callable[[], object]], wanted: Collection[str], path: Path):
+    """Runs the parts that are wanted, or all that the file lacks, and adds each to it when it is done.
+
+    Another process may do other parts meanwhile.
+    """
+    for name in wanted or parts:
+        if not wanted and name in repeats.read(path):
+            continue
+        print(name, file=sys.stderr, flush=True)
+        start, result = time.time(), parts[name]()
+        versions = {package: importlib.metadata.version(package) for package in ("jax", "equinox", "optax")}
+        about = {"device": devices.this_machine()[1], "date": date.today().isoformat()}
+        about |= {"versions": {"python": platform.python_version()} | versions, "seconds": round(time.time() - start)}
+        found = repeats.read(path) | {name: about | {"result": result}}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in found.items())
+        replace(path, "{\n" + lines + "\n}\n")
