@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from .. import check
-from ..check import Count, Covariance, FractionScalar, NonnegativeScalar, PositiveScalar, Samples, Whole, choice
+from ..check import Count, Covariance, Fraction, NonnegativeScalar, PositiveScalar, Samples, Whole, choice
 from ..schemes import SCHEDULES, SOURCES
 from . import direct, reduced
 from .batches import DaeRuns, Process
@@ -27,7 +27,7 @@ def run(
     samples: Count | None = None,
     seeds: Count = 1,
     resample_std: NonnegativeScalar | None = None,
-    real_fraction: FractionScalar = 0.0,
+    real_fraction: Fraction = 0.0,
     resample_from: choice(SOURCES) = "pool",
     schedule: choice(SCHEDULES) = "replace",
     real_every: Count = 1,
@@ -51,7 +51,7 @@ def run(
         samples: n ≥ 1. Needed unless `data` are given.
         seeds: independent runs, ≥ 1. With `data` they share the real data and differ in the noise.
         resample_std: s ≥ 0; None is σ.
-        real_fraction: α in [0, 1].
+        real_fraction: α in [0, 1]; or (rounds + 1,), one for each round's fit.
         resample_from: "pool" or "own".
         schedule: "replace" or "accumulate".
         real_every: K ≥ 1.
@@ -61,7 +61,8 @@ def run(
             that does not depend on n; where that cannot be done (n < d, or "accumulate" from the pool) it is "direct",
             which carries the samples.
         keep: how many samples of every round to return; each is followed from round to round, except under
-            "accumulate" from the pool, where every round draws anew. Needs method="direct".
+            "accumulate" from the pool, where every round draws anew. With real data from the "pool" they are the cohort
+            that is as old as the run, which is not a sample of the pool. Needs method="direct".
 
     Example:
         >>> import jax
@@ -75,6 +76,8 @@ def run(
     samples, dimension = _shape(covariance, data, samples)
     rank = dimension if rank is None else check.integer("rank", rank, 1, dimension)
     keep = check.integer("keep", keep, 0, samples)
+    if jnp.shape(real_fraction) not in ((), (rounds + 1,)):
+        raise ValueError(f"real_fraction must be one number or {rounds + 1}; got shape {jnp.shape(real_fraction)}")
 
     if method == "reduced" and keep:
         raise ValueError(f"keep needs method='direct', since 'reduced' has no samples; got keep = {keep}")

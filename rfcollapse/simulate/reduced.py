@@ -35,17 +35,17 @@ def simulate(keys, covariance, data, noise_std, resample_std, fractions, process
         keys: one per seed.
         fractions: α of rounds 0 … J.
     """
-    sizes = jnp.float64(process.samples), process.rank
-    return _simulate(keys, covariance, data, noise_std, resample_std, fractions, *sizes, process.kind)
-
-
-# The number of samples is traced, so that a sweep over it compiles once.
-@functools.partial(jax.jit, static_argnames="kind")
-def _simulate(keys, covariance, data, noise_std, resample_std, fractions, samples, rank, kind) -> DaeRuns:
     if data is None:
         spread = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(covariance)[::-1], 0.0))
     else:
-        spread = jnp.linalg.svd(data, full_matrices=False, compute_uv=False) / jnp.sqrt(samples)
+        spread = jnp.linalg.svd(data, full_matrices=False, compute_uv=False) / process.samples**0.5
+    sizes = jnp.float64(process.samples), process.rank
+    return _simulate(keys, spread, noise_std, resample_std, fractions, *sizes, process.kind, data is None)
+
+
+# The number of samples is traced, so that a sweep over it compiles once.
+@functools.partial(jax.jit, static_argnames=("kind", "drawn"))
+def _simulate(keys, spread, noise_std, resample_std, fractions, samples, rank, kind, drawn) -> DaeRuns:
     dimension, rounds = len(spread), len(fractions)
 
     def fit(scales):
@@ -62,9 +62,9 @@ def _simulate(keys, covariance, data, noise_std, resample_std, fractions, sample
 
     def several_seeds(keys):
         first, rest = jax.vmap(jax.random.split)(keys).T
-        if data is None:
-            drawn = spread[:, None, None] * bartlett(first, dimension, samples) / jnp.sqrt(samples)
-            scales = descending(principal(drawn)[0])
+        if drawn:
+            real = spread[:, None, None] * bartlett(first, dimension, samples) / jnp.sqrt(samples)
+            scales = descending(principal(real)[0])
         else:
             scales = jnp.repeat(spread[:, None], len(keys), axis=1)
         start, one_round = KINDS[kind](diagonal(scales), fit, generate, rounds)

@@ -54,6 +54,13 @@ def test_real_data_follow_the_recursion(source):
     assert np.all(np.abs(deviations(result.variances[:, 1:4, 0], law[1:4, 0])) < 5)
 
 
+def test_a_real_fraction_for_each_round():
+    options = dict(samples=20, noise_std=1.0, rounds=4, seeds=2)
+    every = simulate.run(KEY, np.eye(2), real_fraction=0.3, real_every=3, **options)
+    listed = simulate.run(KEY, np.eye(2), real_fraction=[0.3, 0, 0, 0.3, 0], **options)
+    np.testing.assert_array_equal(listed.eigenvalues, every.eigenvalues)
+
+
 @pytest.mark.parametrize("source", ["pool", "own"])
 @pytest.mark.slow
 def test_accumulate_follows_the_recursion(source):
@@ -187,6 +194,7 @@ def test_zero_rounds_and_one_sample():
         (dict(samples=0), "samples must be at least 1; got 0"),
         (dict(samples=None), "give covariance and samples, or data"),
         (dict(real_fraction=2.0), r"real_fraction must lie in \[0, 1\]"),
+        (dict(real_fraction=[0.1, 0.2]), r"real_fraction must be one number or 3; got shape \(2,\)"),
         (dict(rank=4), "rank must be from 1 to 3; got 4"),
         (dict(keep=99), "keep must be from 0 to 10; got 99"),
         (dict(keep=2), "keep needs method='direct'"),

@@ -12,6 +12,7 @@ This is the one door to its laws:
     lifetimes    how long a direction lives; what is left where all rounds are kept
     retention    where a run with real data settles, how fast, and in which cycle if they come every K rounds only
     requirement  how much real data a wanted level takes
+    spread       of one direction in n samples: of a round, of lifetimes, of the turning point
     bounds       on collapse, from above in n samples and from below with real data
 """
 
@@ -21,13 +22,17 @@ from .optimum import optimal_gain, optimal_map, training_curve
 from .recursion import critical_resample_std, next_variance, trajectory, unstable_variance
 from .requirement import required_real_fraction
 from .retention import contraction_factor, retained_cycle, retained_variance
+from .spread import lifetime_distribution, log_drift, next_variance_std
 
 __all__ = [
     "accumulated_variance",
     "contraction_factor",
     "critical_resample_std",
     "lifetime",
+    "lifetime_distribution",
+    "log_drift",
     "next_variance",
+    "next_variance_std",
     "norm_bound",
     "norm_bound_applies",
     "norm_floor",

@@ -49,7 +49,7 @@ def lifetime(
     # Where the Abel function says far more than MOST_ROUNDS, counting would be in vain.
     large = (u > ASYMPTOTIC_FROM) & ~endless
     safe_u, safe_rho = jnp.where(large, u, 2 * ASYMPTOTIC_FROM), jnp.where(large, rho, 1.0)
-    by_expansion = _abel(safe_u, safe_rho) - _abel_at_one(safe_rho)
+    by_expansion = abel(safe_u, safe_rho) - abel_at_one(safe_rho)
     long = large & (by_expansion > MOST_ROUNDS)
     counted = _count(jnp.where(endless | long, 0.0, u), rho)
     return jnp.where(endless, jnp.inf, jnp.where(long, jnp.ceil(by_expansion), counted))
@@ -99,7 +99,7 @@ def _count(u, rho):
     return count
 
 
-def _abel(u, rho):
+def abel(u, rho):
     """A(u) for large u: ∫du/v, v the vector field whose time-one flow is the map u → u − δ(u).
 
     1/v = 1/δ − δ'/(2δ) − δ''/12 + O(δ'²/δ), with δ = u(cu + 1)/(u + 1)², c = 2 − ρ, so that
@@ -122,7 +122,7 @@ def _abel(u, rho):
 
 
 @jax.jit
-def _abel_at_one(rho):
+def abel_at_one(rho):
     """A(1): climb from u = 1 by the inverse map until the expansion holds, one round off for each step."""
 
     def inverse(u):
@@ -141,4 +141,4 @@ def _abel_at_one(rho):
     u, count = jax.lax.while_loop(
         lambda carry: jnp.any(carry[0] < ASYMPTOTIC_FROM), climb, (jnp.ones_like(rho), jnp.zeros_like(rho))
     )
-    return _abel(u, rho) - count
+    return abel(u, rho) - count

@@ -32,7 +32,7 @@ def test_lifetime_at_equal_noise_is_u_plus_log_u():
 def test_abel_function_falls_by_one_each_round(rho):
     u = 400.0
     one = (u / (u + 1)) ** 2 * (u + rho)
-    values = lifetime._abel(np.array([u, one]), np.array([rho, rho]))
+    values = lifetime.abel(np.array([u, one]), np.array([rho, rho]))
     assert float(values[0] - values[1]) == pytest.approx(1, abs=1e-7)
 
 
@@ -40,7 +40,7 @@ def test_abel_function_falls_by_one_each_round(rho):
     "rho, u", [(0.0, 900.3), (1.0, 900.3), (1.5, 777.7), (1.999, 450.0), (2.0, 300.4), (2.002, 300.0)]
 )
 def test_expansion_agrees_with_the_count(rho, u):
-    by_expansion = lifetime._abel(np.array(u), np.array(rho)) - lifetime._abel_at_one(np.array(rho))
+    by_expansion = lifetime.abel(np.array(u), np.array(rho)) - lifetime.abel_at_one(np.array(rho))
     assert np.ceil(float(by_expansion)) == counted(u, rho)
 
 
