@@ -223,8 +223,8 @@ def solutions(notebook) -> list[str]:
 def problems(outcomes: list[Outcome], before: dict[str, str], *, quick: bool = False) -> list[str]:
     """What must not pass: failed notebooks, other verdicts than before, and what `ledger.problems` finds.
 
-    `before` has the committed verdicts by id. Under `quick` an inconclusive one passes: fewer runs may not be able to
-    decide.
+    `before` has the committed verdicts by id, of claims that were judged as they are registered now. Under `quick` an
+    inconclusive one passes: fewer runs may not be able to decide.
     """
     found = [f"{outcome.notebook} failed, {outcome.error}" for outcome in outcomes if outcome.error]
     rows = [row for outcome in outcomes for row in outcome.rows]
@@ -259,7 +259,10 @@ def add_options(command):
 
 def command(options) -> int:
     """`rfcollapse reproduce`: runs notebooks and prints their verdicts; returns the exit code."""
-    seed, before = repeats.seed(options.seed, ROOT), {id: row.verdict for id, row in _committed().items()}
+    seed, before = repeats.seed(options.seed, ROOT), {}
+    for id, row in _committed().items():
+        if id in ledger.REGISTRY and not ledger.differences(row):
+            before[id] = row.verdict
     if not options.quick and seed in repeats.later(ROOT) and not repeats.repeated(ROOT, seed):
         print("not kept in repeats.json: package, registry or notebooks are not as committed", file=sys.stderr)
     outcomes, folder = run(options.notebook, quick=options.quick, seed=seed, jobs=options.jobs)

@@ -160,6 +160,10 @@ def test_verdicts_are_compared_with_the_ledger_as_it_stood_before(checkout, monk
     assert "a: refuted, committed as confirmed" in capsys.readouterr().out
     assert __main__.main(["reproduce", "01"]) == 0
     assert "every verdict is the committed one" in capsys.readouterr().out
+    registry["a"] = registry["a"]._replace(margin=3.0)  # another contract, which the old verdict says nothing of
+    outcome = reproduce.Outcome("01_good", [row("a", "01_good", 2.0, margin=3.0)], None, 1.0)
+    monkeypatch.setattr(reproduce, "run", lambda *_, **__: ([outcome], checkout))
+    assert __main__.main(["reproduce", "01"]) == 0
 
 
 def test_readme_is_refreshed(checkout):
