@@ -67,10 +67,11 @@ def run(
         (3, 6, 1)
     """
     samples = check.integer("samples", samples, len(covariance) if pairing == "fixed" else 1)
-    return _simulate(jax.random.split(key, seeds), covariance, steps, samples, rounds, pairing)
+    return _simulate(jax.random.split(key, seeds), covariance, steps, float(samples), rounds, pairing)
 
 
-@partial(jax.jit, static_argnames=("samples", "rounds", "pairing"))
+# The number of samples is traced, so that a sweep compiles once.
+@partial(jax.jit, static_argnames=("rounds", "pairing"))
 def _simulate(keys, covariance, time, samples, rounds, pairing):
     dimension = len(covariance)
     spread = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(covariance)[::-1], 0.0))

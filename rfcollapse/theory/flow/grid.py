@@ -61,43 +61,55 @@ def best_grid(variance: Positive, steps: Count) -> Float[Array, " nodes"]:
         >>> [round(t, 2) for t in flow.best_grid(np.array([1.0, 4.0]), 4).tolist()]
         [0.0, 0.21, 0.41, 0.65, 1.0]
     """
-    half_log = jnp.log(jnp.ravel(variance)) / 2
-    nodes = np.asarray(_dense_grid(half_log, steps))
+    half_log = np.log(np.ravel(variance)) / 2
+    nodes = _dense_grid(half_log, steps)
     if steps > 1 and half_log.size > 1:
-        optimum = scipy.optimize.minimize(
-            lambda z: _spectrum_loss(z, half_log),
-            nodes,
-            jac=lambda z: np.asarray(_loss_slope(z, half_log)),
-            hess=lambda z: np.asarray(_loss_hessian(z, half_log)),
-            method="trust-exact",
-            options={"gtol": 1e-10},
-        )
-        nodes = optimum.x
+        functions = {"jac": _loss_slope, "hess": _loss_hessian}
+        options = {"method": "trust-exact", "options": {"gtol": 1e-10}}
+        nodes = scipy.optimize.minimize(_spectrum_loss, nodes, (half_log,), **functions, **options).x
     return jnp.concatenate([jnp.zeros(1), jax.nn.sigmoid(jnp.asarray(nodes)), jnp.ones(1)])
 
 
+# All of this is NumPy, which compiles nothing for a new number of steps or of variances.
 def _dense_grid(half_log, steps):
     """The N − 1 inner z that cut ∫√Σ sech²(z + ½ ln λ) dz into N equal parts: equal angles where there is one λ."""
-    parts = jnp.arange(1, steps) / steps
+    parts = np.arange(1, steps) / steps
     if half_log.size == 1:
-        return jnp.log(jnp.tan(parts * math.pi / 2)) - half_log[0]
-    z = jnp.linspace(-jnp.max(half_log) - 20, -jnp.min(half_log) + 20, 20_001)
-    density = jnp.sqrt(jnp.mean(1 / jnp.cosh(z[:, None] + half_log[None, :]) ** 2, axis=1))
-    below = jnp.cumsum(density)
-    return jnp.interp(parts, below / below[-1], z)
+        return np.log(np.tan(parts * math.pi / 2)) - half_log[0]
+    z = np.linspace(-half_log.max() - 20, -half_log.min() + 20, 20_001)
+    density = np.sqrt(np.mean(_sech_square(z[:, None] + half_log[None, :]), axis=1))
+    below = np.cumsum(density)
+    return np.interp(parts, below / below[-1], z)
 
 
-@jax.jit
 def _spectrum_loss(z, half_log):
     """Mean log-variance lost over the spectrum; z the N − 1 inner nodes."""
+    at, between = _arguments(z, half_log)
+    corners = 2 * np.sum(_log_cosh(at), axis=1) - 2 * np.sum(_log_cosh(between), axis=1)
+    return np.mean(corners) + z[0] - z[-1] + 2 * math.log(2)
+
+
+def _loss_slope(z, half_log):
+    at, between = (np.mean(np.tanh(w), axis=0) for w in _arguments(z, half_log))
+    # Beyond the ends, where z is ∓∞, tanh is ∓1: the terms z_1 − z_{N−1} of the loss.
+    return 2 * at - np.append(between, 1.0) - np.append(-1.0, between)
+
+
+def _loss_hessian(z, half_log):
+    at, between = (np.mean(_sech_square(w), axis=0) for w in _arguments(z, half_log))
+    diagonal = 2 * at - (np.append(between, 0.0) + np.append(0.0, between)) / 2
+    return np.diag(diagonal) - (np.diag(between, 1) + np.diag(between, -1)) / 2
+
+
+def _arguments(z, half_log):
+    """w at the nodes, and halfway between neighbours."""
     w = z[None, :] + half_log[:, None]
-    corners = 2 * jnp.sum(_log_cosh(w), axis=1) - 2 * jnp.sum(_log_cosh((w[:, 1:] + w[:, :-1]) / 2), axis=1)
-    return jnp.mean(corners) + z[0] - z[-1] + 2 * math.log(2)
+    return w, (w[:, 1:] + w[:, :-1]) / 2
 
 
-_loss_slope = jax.jit(jax.grad(_spectrum_loss))
-_loss_hessian = jax.jit(jax.hessian(_spectrum_loss))
+def _sech_square(w):
+    return 1 / np.cosh(np.clip(w, -300, 300)) ** 2
 
 
 def _log_cosh(w):
-    return jnp.logaddexp(w, -w) - math.log(2)
+    return np.logaddexp(w, -w) - math.log(2)

@@ -20,6 +20,7 @@ METHODS = ("euler", "heun", "midpoint")
 
 
 @check.arguments
+@jax.jit
 def velocity_gain(time: Fraction, variance: Positive) -> Float[Array, "..."]:
     """a(t) = (tλ − (1−t)) / (t²λ + (1−t)²), where v(x, t) = E[x1 − x0 | x_t = x] = a(t) x. Its flow maps x0 to √λ x0.
 
