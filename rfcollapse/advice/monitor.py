@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import jax
 import numpy as np
-from scipy import special, stats
+from scipy import special
 from scipy.spatial.distance import cdist
 
 from .. import check
@@ -28,6 +29,7 @@ WINDOW, TREND_WINDOW = 8, 20  # latest rounds that a rate is taken from, and the
 FALSE_ALARM, HORIZON = 0.05, 100  # chance of any alarm in 100 healthy rounds
 COVERAGE_TOLERANCE = 0.05  # by which coverage may differ between rounds of a healthy series
 DEAD = 1e-30  # of the reference's variance
+REQUIRED = jax.jit(required_fraction_for_rate)  # called each round
 
 
 class Verdict(NamedTuple):
@@ -176,14 +178,13 @@ def judge(
         logs, errors = np.log(ratios[-TREND_WINDOW:]), np.sqrt(squared[-TREND_WINDOW:])
         rate, _ = rate_interval(logs[-WINDOW:], errors[-WINDOW:])
         series = np.stack([logs[:, -1], logs[:, :-1].mean(axis=1)], axis=1)
-        k = logs.shape[1] - 1
-        noise = np.stack([errors[:, -1], np.sqrt((errors[:, :-1] ** 2).sum(axis=1)) / k], axis=1)
-        trend, doubt = rate_interval(series, noise)
+        average = np.sqrt((errors[:, :-1] ** 2).sum(axis=1)) / (logs.shape[1] - 1)
+        trend, doubt = rate_interval(series, np.stack([errors[:, -1], average], axis=1))
         for i, what in enumerate(("the total variance falls", "the directions' variances fall on average")):
             if doubt[i] < look / 2:
                 alarms.append(f"trend: {what} by {trend.value[i]:.2%} a round over {len(logs)} rounds")
     first = state.rounds[0]
-    slack = stats.norm.isf(look) * math.hypot(first.coverage_error, last.coverage_error)
+    slack = -special.ndtri(look) * math.hypot(first.coverage_error, last.coverage_error)
     if first.coverage - last.coverage > COVERAGE_TOLERANCE + slack:
         alarms.append(f"coverage: {last.coverage:.1%} of the real points are covered, {first.coverage:.1%} at first")
     fractions = _advice(known, share, rate, retain, real_fraction, mechanism)
@@ -211,5 +212,5 @@ def _advice(known, share, rate, retain, real_fraction, mechanism):
     if rate is None:
         return None, None
     own = np.maximum(rate.high + np.log1p(real_fraction * (1 / share.low - 1)), 0.0)
-    fractions = np.asarray(required_fraction_for_rate(own, retain))
+    fractions = np.asarray(REQUIRED(own, retain))
     return float(fractions[-1]), float(fractions.max())

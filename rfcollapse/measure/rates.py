@@ -191,8 +191,7 @@ def rate_interval(
     """
     change = np.diff(logs, axis=0).T
     squared = (errors**2).T
-    m = change.shape[1]
-    noise = np.zeros((*change.shape, m))
+    noise = np.zeros((*change.shape, change.shape[1]))
     np.einsum("sii->si", noise)[:] = squared[:, 1:] + squared[:, :-1]
     np.einsum("sii->si", noise[:, 1:, :-1])[:] = np.einsum("sii->si", noise[:, :-1, 1:])[:] = -squared[:, 1:-1]
     typical = np.sqrt(squared.mean(axis=1))
@@ -200,28 +199,30 @@ def rate_interval(
     # τ = e sinh t: the factor 1/√(τ² + e²) is flat in t
     relative = np.sinh(longest[:, None] * (np.arange(SCATTERS) + 0.5) / SCATTERS)
     tau = typical[:, None] * relative
-    covariance = noise[:, None] + tau[:, :, None, None] ** 2 * np.eye(m)
-    both = np.stack([np.ones_like(change), change], axis=-1)[:, None]
-    solved = np.linalg.solve(covariance, np.broadcast_to(both, (*tau.shape, m, 2)))
-    (a, b), (_, c) = np.moveaxis(np.swapaxes(both, -1, -2) @ solved, (-2, -1), (0, 1))
-    log_weight = -0.5 * (np.linalg.slogdet(covariance)[1] + np.log(a) + c - b**2 / a)
+    # In the eigenvectors of the sampling errors' covariance that of the changes is diagonal for every τ.
+    levels, vectors = np.linalg.eigh(noise)
+    one, moved = vectors.sum(axis=1)[:, None], change[:, None] @ vectors
+    precision = 1 / (levels[:, None] + tau[:, :, None] ** 2)
+    a, b, c = ((part * precision).sum(axis=2) for part in (one**2, one * moved, moved**2))
+    log_weight = 0.5 * (np.log(precision).sum(axis=2) - np.log(a) - c + b**2 / a)
     weight = special.softmax(log_weight + np.log(relative / np.hypot(relative, 2)), axis=1)
     centre, spread = -b / a, 1 / np.sqrt(a)
+    value, tail = (weight * centre).sum(axis=1), _tail(confidence)
+    doubt = (weight * special.ndtr(-centre / spread)).sum(axis=1)
+    return Interval(value, *_quantiles(weight, centre, spread, np.array([[tail], [1 - tail]]))), doubt
 
-    def below(x):
-        return (weight * special.ndtr((x[:, None] - centre) / spread)).sum(axis=1)
 
-    def quantile(p):
-        low, high = (centre - 40 * spread).min(axis=1), (centre + 40 * spread).max(axis=1)
-        for _ in range(45):  # to 10⁻⁹ of the narrowest spread
-            middle = (low + high) / 2
-            under = below(middle) < p
-            low, high = np.where(under, middle, low), np.where(under, high, middle)
-        return low
-
-    tail = _tail(confidence)
-    value = (weight * centre).sum(axis=1)
-    return Interval(value, quantile(tail), quantile(1 - tail)), below(np.zeros(len(value)))
+def _quantiles(weight, centre, spread, p):
+    """Where mixtures of normal laws, a row each, reach probabilities p: Newton's method on probits."""
+    probit = special.ndtri(p)
+    ends = centre + probit[..., None] * spread
+    x, low, high = (weight * ends).sum(axis=2), ends.min(axis=2), ends.max(axis=2)
+    for _ in range(12):
+        z = (x[..., None] - centre) / spread
+        reached = special.ndtri((weight * special.ndtr(z)).sum(axis=2))
+        slope = (weight / spread * np.exp(-(z**2) / 2)).sum(axis=2) * np.exp(reached**2 / 2)
+        x = np.clip(x - (reached - probit) / slope, low, high)
+    return x
 
 
 def _tail(confidence):
