@@ -82,6 +82,11 @@ def without_rival() -> list[str]:
     return [claim.id for claim in claims if not claim.rival]
 
 
+def waiting() -> list[str]:
+    """The claims that are registered, and whose recording has not been made yet."""
+    return [claim.id for claim in REGISTRY.values() if repeats.lacks(claim, repeats.results(ROOT, 0))]
+
+
 def problems(rows: list[Row], notebooks: Collection[str], *, quick: bool = False, excused=()) -> list[str]:
     """What must not stand: rows that numbers or registry do not bear out, rivals that survive, claims not recorded.
 
@@ -94,7 +99,7 @@ def problems(rows: list[Row], notebooks: Collection[str], *, quick: bool = False
         quick: whether with fewer runs.
         excused: ids of claims that need not be recorded.
     """
-    found, recorded = [], {row.id for row in rows}.union(excused)
+    found, recorded = [], {row.id for row in rows}.union(excused, waiting())
     for row in rows:
         if row.id not in REGISTRY:
             found.append(f"{row.id}: not in the registry")
@@ -121,7 +126,8 @@ def counts(rows: list[Row]) -> str:
         f"{len(rows)} claims: {verdicts}; {surprises} of them otherwise than expected. Registered in a commit before "
         f"the one with their first result: {first['before']}, in the same: {first['with']}; changed since: {changed}. "
         f"As they stand now, {now['before']} were committed before the run that judges them. Repeated on seeds drawn "
-        f"later: {len(repeated)}, each time with the same verdict: {same}."
+        f"later: {len(repeated)}, each time with the same verdict: {same}. Registered, and waiting for their run: "
+        f"{len(waiting())}."
     )
 
 

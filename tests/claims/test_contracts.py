@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rfcollapse.claims import repeats
+from rfcollapse.claims import ledger
 from rfcollapse.claims.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,7 +124,9 @@ def broken(cells, claims):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_one_cell_records_each_claim_and_calls_its_law(path):
-    assert broken(trees(path), [claim for claim in REGISTRY.values() if claim.notebook == path.stem]) == []
+    late = ledger.waiting()
+    own = [claim for claim in REGISTRY.values() if claim.notebook == path.stem and claim.id not in late]
+    assert broken(trees(path), own) == []
 
 
 def test_laws_exist():
@@ -140,8 +142,13 @@ def test_claims_name_the_recordings_that_their_notebook_reads(path):
     assert read == {claim.recording[0] for claim in own if claim.recording}
 
 
-def test_recordings_have_the_parts_that_claims_are_read_from():
-    assert [claim.id for claim in REGISTRY.values() if repeats.lacks(claim, repeats.results(ROOT, 0))] == []
+def test_a_recording_that_is_not_made_yet_can_be_made():
+    """Its claims wait, without a row and without a cell; the program that makes it knows the parts."""
+    rows = {row.id for row in ledger.read(ROOT / "figures" / "claims.json")}
+    for id in ledger.waiting():
+        file, *parts = REGISTRY[id].recording
+        program = (ROOT / "benchmarks" / f"record_{file.partition('_')[0]}.py").read_text()
+        assert id not in rows and all(f'"{part}"' in program for part in parts), id
 
 
 CLAIM = REGISTRY["lifetime"]._replace(id="a-4", law="theory.dae:lifetime")
