@@ -11,8 +11,8 @@ any shape) and act elementwise; trajectories put the round axis first, round 0 b
     couplings        what the pairs of a Reflow scheme are, by their kinds of noise (the table: `rfcollapse.schemes`)
     schemes          Reflow and its cures, every row of that table: trajectory, limit, contraction, one-step gain
     denoiser         the same schemes with x1-prediction
-    network          the correction for a nonlinear network where real and synthetic pairs are mixed
-    mixed            the same in a few directions of different variance
+    network          the correction for a nonlinear network where real and synthetic pairs are mixed: one round, any d
+    mixed            the same for all rounds, in one or two directions of different variance
     rule             real fraction against retention for a known rate
 """
 
@@ -21,7 +21,7 @@ from .couplings import PairMoments, scheme_coupling
 from .denoiser import denoiser_trajectory
 from .grid import best_grid
 from .mixed import mixed_pairs_trajectory
-from .network import network_trajectory, network_variance
+from .network import network_variance
 from .rule import required_fraction_for_rate, retention_rule
 from .sampler import euler_gain, heun_gain, midpoint_gain, velocity_gain
 from .schemes import one_step_gain, scheme_contraction, scheme_limit, scheme_trajectory
@@ -45,7 +45,6 @@ __all__ = [
     "heun_sink",
     "midpoint_gain",
     "mixed_pairs_trajectory",
-    "network_trajectory",
     "network_variance",
     "one_step_gain",
     "required_fraction_for_rate",

@@ -4,6 +4,7 @@ The law of `schemes` is exact for a model linear in x. A network fits E[x1 − x
 flow carries law(x0)∗N(0, τ) to law(x1)∗N(0, τ). On one Gaussian coupling that is linear, and the law holds. A mixture
 of real and synthetic pairs is not jointly Gaussian; where it is isotropic the flow is radial, so the map is the one
 that matches the quantiles of |x|, and the noise it is started from, N(0, I), gives another variance than the law.
+For all rounds, and for directions of different variance, see `mixed`.
 """
 
 from functools import partial
@@ -14,16 +15,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Count, Fraction, Nonnegative, Positive, Whole
+from ...check import Count, Fraction, Nonnegative, Positive
 from ...schemes import mixed
-from ..bisection import DEAD, bisected
+from ..bisection import bisected
 from .couplings import SchemeName, pairing, real_pairs
 
 REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
 NODES = 400  # of the Gauss–Legendre rule in |x0|
-MOST_ATOMS = 4096
 WITHOUT = ("inverted, refreshed",)  # kinds of real noise that have no form here: it is yet unknown what inverts
-WITHOUT_LATER = (*WITHOUT, "diffused", "scattered")  # nor these, once the model is not linear
 
 
 @check.arguments
@@ -62,56 +61,6 @@ def network_variance(
     return _one_round(start, real_pairs(row, start).noise_moment, dimension)
 
 
-@check.arguments
-def network_trajectory(
-    scheme: SchemeName,
-    real_variance: Positive,
-    rounds: Whole,
-    *,
-    ridge: Positive,
-    real_fraction: Fraction = 0.0,
-    initial_variance: Positive | None = None,
-    anchor_variance: Positive | None = None,
-) -> Float[Array, "rounds_and_start ..."]:
-    """E G_j(z)² of rounds 0 … J in d = 1, G_{j+1} = F₁⁻¹ ∘ F₀, where F₀ and F₁ are made by G_j itself, Gaussian or not.
-
-    F₀ and F₁ are the distribution functions of x0 + √τ e and x1 + √τ e over the round's pairs; the law of G_j(z), and
-    of G_j⁻¹(x1) where real data are inverted, is held as atoms, so the ridge must blur them: τ > 0. The first model and
-    the anchor are linear.
-
-    Args:
-        scheme: by name, see `couplings`; the reverse SDE of a non-Gaussian model has no such form, nor has refreshing.
-        real_variance: λ0 > 0.
-        rounds: J ≥ 0.
-        ridge: τ > 0.
-        real_fraction: α in [0, 1].
-        initial_variance: g² > 0 of the first model; None is λ0.
-        anchor_variance: g₁² > 0 of the model that inverts in "anchored"; None is the initial variance.
-
-    Returns:
-        The variance generated at rounds 0 … J, (J + 1, …), the round axis first.
-
-    Raises:
-        ValueError: a ridge too small beside the variances, for which the law of `scheme_trajectory` is close.
-
-    Example:
-        >>> from rfcollapse.theory import flow
-        >>> flow.network_trajectory("ra", 4.0, 2, ridge=0.2, real_fraction=0.3).round(3).tolist()
-        [4.0, 3.5, 3.097]
-    """
-    arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, jnp.zeros_like(ridge)
-    row, start = pairing(scheme, *arguments, without=WITHOUT_LATER)
-    widths = jnp.sqrt(jnp.stack([start.real, start.current, jnp.ones_like(start.real)]))
-    # Atoms are spaced by at most .7 √τ, where the rule of equal spacings has an error of e^(−2π²/.49).
-    spread = jnp.max(widths, axis=0) / jnp.min(widths, axis=0) / jnp.sqrt(start.ridge)
-    atoms = max(64, int(np.ceil(REACH * float(jnp.max(spread)) / 0.7)))
-    if atoms > MOST_ATOMS:
-        raise ValueError(f"ridge must not be so small beside the variances: {atoms} atoms, of {MOST_ATOMS} at most")
-    flat = jax.tree.map(jnp.ravel, start)
-    result = jax.lax.map(partial(_rounds, row, rounds, atoms), flat)
-    return jnp.moveaxis(result, 0, 1).reshape(rounds + 1, *start.real.shape)
-
-
 @partial(jax.jit, static_argnames="dimension")
 def _one_round(start, real_noise, dimension):
     fraction, ridge = start.fraction, start.ridge
@@ -135,45 +84,3 @@ def _one_round(start, real_noise, dimension):
     mass = jnp.asarray(weights) * (top - bottom) / 2 * jnp.exp(log_density)
     squares = jax.lax.map(stretched, radius**2)
     return jnp.tensordot(mass, squares, axes=1) / dimension
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _rounds(row, rounds, atoms, start):
-    """The trajectory of one direction. Laws are symmetric: a node z > 0 stands for −z also."""
-    real, fraction, ridge, initial, *_ = start
-    inverts, real_noise = row.real == "inverted", real_pairs(row, start).noise_moment
-    z = (jnp.arange(atoms, dtype=jnp.float64) + 0.5) * (REACH / atoms)
-    mass = jnp.exp(-(z**2) / 2)
-    mass = mass / jnp.sum(mass)
-    sources = jnp.sqrt(real) * z  # real x1
-
-    def gaussian(x, variance):
-        return jax.scipy.special.erfc(x / jnp.sqrt(2 * variance)) / 2
-
-    def blurred(x, places):
-        return jnp.sum(mass * (gaussian(x - places, ridge) + gaussian(x + places, ridge))) / 2
-
-    def matched(points, beyond_here, beyond_there):
-        """The points with the same tail probability there; both laws lie well within the upper end of the bracket."""
-        goal = jax.lax.map(beyond_here, points)
-        variances = jnp.stack([real, initial, jnp.ones_like(real)])
-        most = 20 * REACH * jnp.max(variances) / jnp.min(variances)
-        short = lambda there: jax.lax.map(beyond_there, there) > goal  # noqa: E731
-        return bisected(short, jnp.full_like(points, DEAD), jnp.full_like(points, most))
-
-    def one_round(state, _):
-        generated, inverted = state
-
-        def beyond_noise(x):
-            tail = blurred(x, inverted) if inverts else gaussian(x, real_noise + ridge)
-            return mixed(gaussian(x, 1 + ridge), tail, fraction)
-
-        def beyond_data(x):
-            return mixed(blurred(x, generated), gaussian(x, real + ridge), fraction)
-
-        following = matched(z, beyond_noise, beyond_data)
-        inverse = matched(sources, beyond_data, beyond_noise) if inverts else inverted
-        return (following, inverse), jnp.sum(mass * following**2)
-
-    _, later = jax.lax.scan(one_round, (jnp.sqrt(initial) * z, sources / jnp.sqrt(initial)), length=rounds)
-    return jnp.concatenate([initial[None], later])

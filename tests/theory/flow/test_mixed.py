@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rfcollapse.theory.flow import denoiser_trajectory, mixed_pairs_trajectory, network_variance, scheme_trajectory
-from rfcollapse.theory.flow.mixed import _kind
+from rfcollapse.theory.flow.mixed import _atoms, _gaussian
 
 SETTINGS = {"real_fraction": 0.3, "ridge": 0.2}
 
@@ -34,15 +34,44 @@ def test_one_kind_of_pairs_follows_the_linear_law(scheme, settings):
     settings |= {"ridge": 0.2, "initial_variance": jnp.array([3.0, 0.5])}
     real = jnp.array([4.0, 0.25])
     np.testing.assert_allclose(
-        mixed_pairs_trajectory(scheme, real, 3, **settings), scheme_trajectory(scheme, real, 3, **settings), rtol=1e-6
+        mixed_pairs_trajectory(scheme, real, 3, **settings), scheme_trajectory(scheme, real, 3, **settings), rtol=5e-5
     )
 
 
-def test_without_ridge_the_target_is_not_destroyed():
-    real = jnp.array([4.0, 0.25])
-    for scheme in ("ra", "anchored", "fresh"):
-        result = mixed_pairs_trajectory(scheme, real, 2, real_fraction=0.3)
-        np.testing.assert_allclose(result, jnp.broadcast_to(real, (3, 2)), rtol=1e-4)
+@pytest.mark.parametrize("dimension", [1, 2])
+@pytest.mark.parametrize("scheme", ["ra", "anchored", "fresh"])
+def test_rounds_against_sorted_samples(scheme, dimension):
+    """In isotropic data the flow is radial: the monotone map between the laws of two radii, by sorting samples."""
+    n, rounds, results = 400_000, 3, []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        grid = np.linspace(0, 6, 601)
+        forward, path = np.sqrt(1.5) * grid, []
+        for _ in range(rounds):
+            real = rng.random(n) < 0.3
+            x0, x1 = rng.normal(size=(2, n, dimension))
+            start, end = np.linalg.norm(x0, axis=1), 2 * np.linalg.norm(x1, axis=1)  # radii of own x0 and of real x1
+            x1 = np.where(real[:, None], 2 * x1, x0 * (np.interp(start, grid, forward) / start)[:, None])
+            if scheme == "ra":
+                beyond = np.maximum(end - forward[-1], 0) / (forward[-1] - forward[-2]) * grid[1]
+                x0 = np.where(real[:, None], x1 / end[:, None] * (np.interp(end, forward, grid) + beyond)[:, None], x0)
+            elif scheme == "anchored":
+                x0 = np.where(real[:, None], x1 / np.sqrt(2.5), x0)
+            else:
+                x0 = np.where(real[:, None], rng.normal(size=(n, dimension)), x0)
+            blur = np.sqrt(0.2) * rng.normal(size=(2, n, dimension))
+            before, after = np.sort(np.linalg.norm(np.stack([x0, x1]) + blur, axis=-1), axis=1)
+            forward = np.interp(grid, before, after)
+            weights = grid ** (dimension - 1) * np.exp(-(grid**2) / 2)
+            weights[0] /= 2  # the trapezoidal rule
+            path.append(weights @ forward**2 / weights.sum() / dimension)
+        results.append(path)
+    mean, error = np.mean(results, axis=0), np.std(results, axis=0, ddof=1) / 2
+    settings = SETTINGS | {"initial_variance": 1.5, "anchor_variance": 2.5}
+    found = mixed_pairs_trajectory(scheme, jnp.full(dimension, 4.0), rounds, **settings)[1:]
+    assert np.all(np.abs(found - mean[:, None]) < 6 * error[:, None] + 1e-3), (found, mean, error)
+    law = scheme_trajectory(scheme, 4.0, rounds, **settings)[1:]
+    assert scheme == "ra" or np.all(np.abs(law - mean) > 6 * error + 1e-3)  # the correction is seen
 
 
 @pytest.mark.parametrize("scheme", ["reflow", "fresh"])
@@ -52,7 +81,7 @@ def test_a_denoiser_of_one_kind_follows_its_law(scheme):
     np.testing.assert_allclose(
         mixed_pairs_trajectory(scheme, real, 3, denoiser_steps=10, **settings),
         denoiser_trajectory(scheme, real, 3, steps=10, **settings),
-        rtol=1e-10,
+        rtol=1e-4,
     )
 
 
@@ -90,26 +119,30 @@ def test_two_directions_by_simulation():
         near = np.max(np.abs(xt - place), axis=1) < 0.05
         expected = (x1 - x0)[near].mean(axis=0)
         error = (x1 - x0)[near].std(axis=0) / near.sum() ** 0.5
-        point = jnp.asarray(place)[None]
-        (a, one), (b, two) = (
-            _kind(t, point, jnp.ones(2), jnp.asarray(q1), jnp.asarray(c), 0.2)
-            for q1, c in ((current, np.sqrt(current)), (real, np.zeros(2)))
-        )
+        grid = np.linspace(-5, 5, 101)
+        atoms = jnp.asarray(np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2))
+        log_weight = -jnp.sum(atoms**2, axis=1) / 2 + np.log(0.01 / 2 / np.pi)
+        at = t, jnp.asarray(place), jnp.full(2, 0.2), False
+        a, one = _atoms(atoms, atoms * np.sqrt(current)[None], log_weight, *at)
+        b, two = _gaussian(jnp.ones(2), jnp.asarray(real), jnp.zeros(2), *at)
         share = 0.7 * np.exp(a) / (0.7 * np.exp(a) + 0.3 * np.exp(b))
-        assert np.all(np.abs((share[:, None] * one + (1 - share)[:, None] * two)[0] - expected) < 5 * error + 0.01)
+        assert np.all(np.abs(share * one + (1 - share) * two - expected) < 5 * error + 0.01)
 
 
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"real_variance": np.ones(4)}, "list of 1 to 3 numbers"),
-        ({"real_variance": np.ones((2, 2))}, "list of 1 to 3 numbers"),
-        ({"real_fraction": np.array([0.1, 0.2])}, "a single number"),
+        ({"real_variance": np.ones(3)}, "list of 1 or 2 numbers"),
+        ({"real_variance": np.ones((2, 2))}, "list of 1 or 2 numbers"),
+        ({"ridge": 0.0}, "ridge must be greater than 0"),
+        ({"real_variance": np.full(2, 1e4), "ridge": 1e-3}, "ridge must not be so small beside the variances"),
+        ({"scheme": "self_consuming"}, "no law here for 'redrawn' own noise"),
+        ({"real_fraction": np.array([0.1, 0.2])}, "must be single numbers"),
         ({"scheme": "rca"}, "scheme must be one of"),
         ({"rounds": -1}, "rounds must be at least 0"),
     ],
 )
 def test_refuses(change, words, unchecked):
-    arguments = {"scheme": "ra", "real_variance": np.ones(2), "rounds": 1} | change
+    arguments = {"scheme": "ra", "real_variance": np.ones(2), "rounds": 1, "ridge": 0.2} | change
     with pytest.raises(ValueError, match=words):
         mixed_pairs_trajectory(**arguments)
