@@ -1,34 +1,38 @@
 """The trained networks of notebooks 07, 08 and 11 that take longer than a notebook may.
 
-    python benchmarks/record_reflow.py [PART …]
+    python benchmarks/record_reflow.py [--seed N] [PART …]
 
-writes benchmarks/results/reflow_<platform>.json, a part at a time; parts that are there stay unless they are named.
-Settings were chosen by the error of round 0 on seeds other than the one recorded here.
+writes benchmarks/results/reflow_<platform>.json, with another seed into runs/seed-N/results, a part at a time; parts
+that are there stay unless they are named. Settings were chosen by the error of round 0 on seeds other than the one
+recorded here.
 """
 
-import importlib.metadata
-import json
-import platform
+import argparse
 import sys
-import time
-from datetime import date
+from functools import partial
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from contenders import ROOT
+from recordings import add_seed, record
 
 from rfcollapse import data
 from rfcollapse.advice import mechanisms, samples
+from rfcollapse.claims import repeats
 from rfcollapse.learn import devices, integrate, reflow
 from rfcollapse.learn.plan import Training
 from rfcollapse.measure import coverage, distances
 
 devices.use_all_cores()  # one XLA device per core: seeds train side by side
 
-SEED, SEEDS, ROUNDS, PAIRS = 0, 8, 5, 65_536
+SEEDS, ROUNDS, PAIRS = 8, 5, 65_536
 VARIANCES, DENOISED, ALPHA, EPSILON = np.array([4.0, 0.25]), np.array([9.0, 4.0]), 0.3, 0.5
 GAUSSIAN = dict(options={"width": 64, "frequencies": 4}, training=Training(steps=8000, batch=256, learning_rate=5e-3))
+X1 = dict(parametrisation="denoiser", steps=10, method="euler", real_fraction=ALPHA, ridge=0.2, pairs=PAIRS, rounds=3)
+X1 |= dict(options=GAUSSIAN["options"], training=Training(steps=24_000, batch=256, learning_rate=5e-3))
+# With 8,000 steps round 0 of X1 is .020 off in log-variance.
 RETAIN, KEEP = 0.7, dict(rounds=8, steps=20, method="euler", pairs=16_384, probes=4096)
 HALL, BINS, REACH = 4096, 48, 2.4  # samples compared; density pictures
 
@@ -58,21 +62,65 @@ def velocity(key):
     return {scheme: moments(run) for scheme, run in runs.items()}
 
 
-def denoiser(key):
+def first_models_off(seeds, schemes, **settings):
+    """From first models trained with ridge 1, which generate (λ0 + 1)/2."""
+
+    def part(key):
+        real = data.exact_gaussians(key, seeds, PAIRS, VARIANCES)
+        runs = each_scheme(key, real, schemes, seeds=seeds, first_ridge=1.0, pairs=PAIRS, **GAUSSIAN, **settings)
+        return {scheme: moments(run) for scheme, run in runs.items()}
+
+    return part
+
+
+def denoiser(*schemes):
     """Three rounds of variances 9 and 4: a direction that has nearly died is below a network's accuracy.
 
     Twice eight seeds, since eight scatter too much for the margin.
     """
-    training = Training(steps=24_000, batch=256, learning_rate=5e-3)  # with 8,000 round 0 is .020 off in log-variance
-    settings = dict(real_fraction=ALPHA, ridge=0.2, pairs=PAIRS, parametrisation="denoiser", rounds=3)
-    settings |= dict(options=GAUSSIAN["options"], training=training, steps=10, method="euler")
-    result = {}
-    for half in (key, jax.random.fold_in(key, 1)):
-        runs = each_scheme(half, data.exact_gaussians(half, SEEDS, PAIRS, DENOISED), ("reflow", "anchored"), **settings)
-        for scheme, run in runs.items():
-            found = moments(run)
-            result[scheme] = {name: result.get(scheme, {}).get(name, []) + found[name] for name in found}
-    return result
+
+    def part(key):
+        result = {}
+        for half in (key, jax.random.fold_in(key, 1)):
+            runs = each_scheme(half, data.exact_gaussians(half, SEEDS, PAIRS, DENOISED), schemes, **X1)
+            for scheme, run in runs.items():
+                found = moments(run)
+                result[scheme] = {name: result.get(scheme, {}).get(name, []) + found[name] for name in found}
+        return result
+
+    return part
+
+
+def denoiser_pairs(key):
+    """Reflow's rounds of the denoiser, and the best denoiser of the very pairs (z, G(z)) of each: ln E G(z)² of both.
+
+    "start" is that of the round before. All three are sums over the same grid of z.
+    """
+    run = reflow.run(key, data.exact_gaussians(key, SEEDS, PAIRS, DENOISED), scheme="reflow", seeds=SEEDS, **X1)
+    axis = np.arange(-27, 28, dtype=np.float32) / 6  # kernels of width √.2, spread by a gain of up to 2.5
+    noise = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    mass = np.exp(-(noise**2).sum(axis=1) / 2)
+    everywhere = np.broadcast_to(noise, (SEEDS, *noise.shape))
+    maps = [walked(models, everywhere, X1["steps"], X1["method"]) for models in run.models]
+    best = [np.stack([np.asarray(best_denoiser(noise, seed, mass)) for seed in one]) for one in maps[:-1]]
+
+    def log_squares(found):
+        found = np.stack(found, axis=1).astype(np.float64)
+        return np.log(np.einsum("n,srni->sri", mass / mass.sum(), found**2)).round(5).tolist()
+
+    return {"start": log_squares(maps[:-1]), "best": log_squares(best), "measured": log_squares(maps[1:])}
+
+
+@jax.jit
+def best_denoiser(noise, mapped, mass):
+    """What Euler steps of E[x1 | x_t + √τ e] make of the noise, the pairs (noise, mapped) being atoms of this mass."""
+
+    def denoised(index, x):
+        place = noise + index / X1["steps"] * (mapped - noise)
+        near = jnp.log(mass) + (place @ x - (place**2).sum(axis=1) / 2) / X1["ridge"]
+        return x + (jax.nn.softmax(near) @ mapped - x) / (X1["steps"] - index)
+
+    return jax.lax.map(lambda x: jax.lax.fori_loop(0, X1["steps"], denoised, x), noise, batch_size=256)
 
 
 def dimension(key):
@@ -168,41 +216,30 @@ def density(points):
     return ["".join(map(str, row)) for row in levels]
 
 
-PARTS = {
+PARTS = {  # a part's place decides its key
     "velocity": velocity,
-    "denoiser": denoiser,
+    "denoiser": denoiser("reflow", "anchored"),
     "dimension": dimension,
     "eight_gaussians": mixture(data.eight_gaussians),
     "two_moons": mixture(data.two_moons, seeds=2),
     "checkerboard": mixture(data.checkerboard, seeds=2),
     "retention": retention,
+    "off": first_models_off(12, ("reflow", "ra", "anchored", "fresh"), real_fraction=0.5, ridge=0.1),
+    "healing": first_models_off(SEEDS, ("ra", "fresh"), real_fraction=ALPHA),
+    "denoiser_ra": denoiser("ra"),
+    "denoiser_pairs": denoiser_pairs,
 }
 
 
-def read(path):
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def main(names):
-    path = ROOT / "benchmarks" / "results" / f"reflow_{jax.devices()[0].platform}.json"
-    found = read(path)
-    for index, (name, part) in enumerate(PARTS.items()):
-        if (names and name not in names) or (not names and name in found):
-            continue
-        print(name, file=sys.stderr, flush=True)
-        start = time.time()
-        result = part(jax.random.fold_in(jax.random.key(SEED), index))
-        versions = {package: importlib.metadata.version(package) for package in ("jax", "equinox", "optax")}
-        found = read(path)  # another process may have written since
-        found[name] = {
-            "device": devices.this_machine()[1],
-            "date": date.today().isoformat(),
-            "versions": {"python": platform.python_version()} | versions,
-            "seconds": round(time.time() - start),
-            "result": result,
-        }
-        path.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items()) + "\n}\n")
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("part", nargs="*", help="; ".join(PARTS))
+    add_seed(parser)
+    options = parser.parse_args(arguments)
+    key = jax.random.key(options.seed)
+    parts = {name: partial(part, jax.random.fold_in(key, index)) for index, (name, part) in enumerate(PARTS.items())}
+    record(parts, options.part, repeats.results(ROOT, options.seed) / f"reflow_{jax.devices()[0].platform}.json")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
