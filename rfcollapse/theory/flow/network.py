@@ -7,8 +7,6 @@ that matches the quantiles of |x|, and the noise it is started from, N(0, I), gi
 For all rounds, and for directions of different variance, see `mixed`.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,10 +56,10 @@ def network_variance(
     """
     arguments = real_variance, real_fraction, ridge, initial_variance, anchor_variance, diffusion
     row, start = pairing(scheme, *arguments, without=WITHOUT)
-    return _one_round(start, real_pairs(row, start).noise_moment, dimension)
+    return _one_round(start, real_pairs(row, start).noise_moment, jnp.asarray(dimension, jnp.float64))
 
 
-@partial(jax.jit, static_argnames="dimension")
+@jax.jit
 def _one_round(start, real_noise, dimension):
     fraction, ridge = start.fraction, start.ridge
     starts, ends = (1 + ridge, real_noise + ridge), (start.current + ridge, start.real + ridge)
@@ -78,9 +76,9 @@ def _one_round(start, real_noise, dimension):
         return bisected(lambda mapped: beyond(mapped, ends) > goal, square * low, square * high)
 
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    bottom, top = max(0.0, dimension**0.5 - REACH), dimension**0.5 + REACH
-    radius = jnp.asarray(bottom + (nodes + 1) * (top - bottom) / 2)
+    bottom, top = jnp.maximum(0.0, dimension**0.5 - REACH), dimension**0.5 + REACH
+    radius = bottom + (nodes + 1) * (top - bottom) / 2
     log_density = (dimension - 1) * jnp.log(radius) - radius**2 / 2 - (half - 1) * np.log(2) - jax.lax.lgamma(half)
-    mass = jnp.asarray(weights) * (top - bottom) / 2 * jnp.exp(log_density)
+    mass = weights * (top - bottom) / 2 * jnp.exp(log_density)
     squares = jax.lax.map(stretched, radius**2)
     return jnp.tensordot(mass, squares, axes=1) / dimension
