@@ -378,13 +378,14 @@ def test_claims_without_a_rival_are_listed(monkeypatch):
     assert ledger.problems([], set()) == ["law: names no rival", "bound: names no rival"]
 
 
-def test_counts():
+def test_counts(monkeypatch):
+    monkeypatch.setattr(ledger, "waiting", lambda: ["one"])
     rows = [row()] * 3 + [row(measurement=9.0)]
     assert ledger.counts(rows) == (
         "4 claims: 3 confirmed, 1 refuted; 1 of them otherwise than expected. Registered in a commit before the one "
         "with their first result: 0, in the same: 0; changed since: 0. As they stand now, 0 were committed before the "
         "run that judges them. Repeated on seeds drawn later: 0, each time "
-        "with the same verdict: 0. Registered, and waiting for their run: 0."
+        "with the same verdict: 0. Registered, and waiting for their run: 1."
     )
     told = [
         rows[0]._replace(registered="before", repeats=[11, 12], repeats_same=[11, 12]),
@@ -396,7 +397,7 @@ def test_counts():
         "4 claims: 3 confirmed, 1 refuted; 1 of them otherwise than expected. Registered in a commit before the one "
         "with their first result: 2, in the same: 1; changed since: 1. As they stand now, 0 were committed before the "
         "run that judges them. Repeated on seeds drawn later: 3, each time "
-        "with the same verdict: 1. Registered, and waiting for their run: 0."
+        "with the same verdict: 1. Registered, and waiting for their run: 1."
     )
 
 
