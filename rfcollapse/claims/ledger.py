@@ -12,7 +12,7 @@ from .row import Row, measured, number, predicted
 
 ROOT = Path(__file__).resolve().parents[2]
 HISTORY = ("registered", "contract", "changed", "repeats", "repeats_same")
-RIVALS_REQUIRED = False  # True makes a failure of what `without_rival` lists
+RIVALS_REQUIRED = True  # of every law and bound that is expected to be confirmed
 
 
 def read(path: Path) -> list[Row]:
