@@ -123,11 +123,15 @@ def _trajectory(row, rounds, denoiser_steps, bent, start: Direction, angle, nois
             return x + (fit(index / denoiser_steps, x, of_data=True) - x) / (denoiser_steps - index)
 
         def step(index, x):
-            t, h = index / STEPS, 1 / STEPS
-            first = fit(t, x)
-            second = fit(t + h / 2, x + h / 2 * first)
-            third = fit(t + h / 2, x + h / 2 * second)
-            return x + h / 6 * (first + 2 * second + 2 * third + fit(t + h, x + h * third))
+            def stage(state, at):
+                slope, total = state
+                part, weight = at
+                slope = fit((index + part) / STEPS, x + part / STEPS * slope)
+                return (slope, total + weight / STEPS * slope), None
+
+            stages = jnp.array([0, 1 / 2, 1 / 2, 1]), jnp.array([1, 2, 2, 1]) / 6
+            (_, change), _ = jax.lax.scan(stage, (0 * x, 0 * x), stages)
+            return x + change
 
         walk = (STEPS, step) if denoiser_steps is None else (denoiser_steps, denoised)
 
