@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from rfcollapse import claims
+from rfcollapse import __main__, claims
 from rfcollapse.claims import ledger, reproduce
 from rfcollapse.claims.registry import REGISTRY, Claim, parse
 from rfcollapse.claims.row import said
@@ -363,7 +363,7 @@ def test_a_row_that_does_not_follow_from_its_numbers_is_seen(toy):
     assert gate() == ["toy: not recorded by 99_toy"]
 
 
-def test_claims_without_a_rival_are_listed(monkeypatch):
+def test_claims_without_a_rival_are_listed(monkeypatch, capsys):
     registry = {
         id: TOY._replace(id=id, **change)
         for id, change in {
@@ -373,9 +373,13 @@ def test_claims_without_a_rival_are_listed(monkeypatch):
     }  # fmt: skip
     monkeypatch.setattr(ledger, "REGISTRY", registry)
     assert ledger.without_rival() == ["law", "bound"]
-    assert ledger.problems([], set()) == []
-    monkeypatch.setattr(ledger, "RIVALS_REQUIRED", True)
-    assert ledger.problems([], set()) == ["law: names no rival", "bound: names no rival"]
+    monkeypatch.setattr(ledger, "read", lambda path: [])
+    assert __main__.main(["claims", "--check"]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == ["law: names no rival", "bound: names no rival"]
+
+
+def test_every_law_and_bound_expected_to_hold_names_a_rival():
+    assert ledger.without_rival() == []
 
 
 def test_counts(monkeypatch):

@@ -46,7 +46,8 @@ class TestNotebook:
     def test_shows_every_claim_as_the_ledger_has_it(self, path):
         said_here = "\n".join(outputs(cell) for cell in cells(path, "code"))
         shown = re.findall(r"^[\w-]+: (?:confirmed|refuted|inconclusive|observed).*$", said_here, re.MULTILINE)
-        claims = [id for id, claim in REGISTRY.items() if claim.notebook == path.stem]
+        late = ledger.waiting()
+        claims = [id for id, claim in REGISTRY.items() if claim.notebook == path.stem and id not in late]
         assert sorted(shown) == sorted(said(LEDGER[id]) for id in claims)
 
     def test_says_nothing_of_the_machine(self, path):
