@@ -155,7 +155,7 @@ def memory(quick: bool) -> Iterator[Case]:
 
     @cache  # here n is an input of the program, which is therefore the same for all n
     def ours():
-        return _planned(reduced._simulate.lower(*given, jnp.float64(0), 8, kind))
+        return _planned(reduced._simulate.lower(given[0], jnp.ones(8), *given[3:], jnp.float64(0), 8, kind, True))
 
     def measure(n):
         samples = _planned(direct.simulate.lower(*given, batches.Process(kind, n, 8, 0, "own")))
