@@ -1,0 +1,101 @@
+"""The loss law: what a round of self-training forgets is its training loss. Ours; any data, any network.
+
+Symbols as in `rfcollapse.theory.anydata`. For any D, L = E|x − D|² and κ = E⟨D, x − D⟩ give E|D|² = E|x|² − L − 2κ. At
+the optimum of a class that is closed under scaling its output, as with a last linear layer that is not decayed, κ = 0.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ... import check
+from ...check import Fraction, Nonnegative, Number
+
+
+@check.arguments
+def variance_after(
+    pool_variance: Nonnegative, loss: Nonnegative, *, scale_defect: Number = 0.0
+) -> Float[Array, "*shape"]:
+    """V' = V − L − 2κ: the total variance of the next round, ρ = 1.
+
+    With both L and κ measured it is an identity; with κ = 0, at the optimum, a law. It needs ρ = 1 (the pool passed on
+    with the training noise), for L is of the noise that D was fitted with. Pythagoras for conditional expectations.
+
+    Args:
+        pool_variance: V ≥ 0, total variance of what D is fitted to and passes on.
+        loss: L ≥ 0, mean squared error per sample, summed over coordinates, on fresh noise.
+        scale_defect: κ = E⟨D, x − D⟩; positive under weight decay, when more is lost than the loss says.
+
+    Example:
+        >>> from rfcollapse.theory import anydata
+        >>> float(anydata.variance_after(4.0, 0.8))
+        3.2
+    """
+    return pool_variance - loss - 2 * scale_defect
+
+
+@check.arguments
+def settled_variance(real_variance: Nonnegative, loss: Nonnegative, real_fraction: Fraction) -> Float[Array, "*shape"]:
+    """V* = V0 − L*/α: the generated variance at which a run with a fraction α of real data in its pool stands still.
+
+    From V* = (1−α)V* + αV0 − L*. It audits a level, it promises none: L* is the loss *at that level*, and a loss
+    measured elsewhere may be smaller.
+
+    Args:
+        real_variance: V0 ≥ 0.
+        loss: L* ≥ 0.
+        real_fraction: α in (0, 1].
+
+    Returns:
+        V*; 0 or less means that no level fits that loss.
+
+    Example:
+        >>> from rfcollapse.theory import anydata
+        >>> float(anydata.settled_variance(4.0, 0.5, 0.25))
+        2.0
+    """
+    if not isinstance(real_fraction, jax.core.Tracer) and bool(jnp.any(real_fraction == 0)):
+        raise ValueError("real_fraction must be above 0, for without real data nothing settles; got 0")
+    return real_variance - loss / real_fraction
+
+
+@check.arguments
+def settled_fraction(retention: Fraction, real_variance: Nonnegative, loss: Nonnegative) -> Float[Array, "*shape"]:
+    """α = L*/((1 − R)V0): the real fraction with which a run stands still at V* = R V0, L* being the loss there.
+
+    Args:
+        retention: R in [0, 1).
+        real_variance: V0 ≥ 0.
+        loss: L* ≥ 0.
+
+    Returns:
+        α; above 1 no fraction does.
+
+    Example:
+        >>> from rfcollapse.theory import anydata
+        >>> float(anydata.settled_fraction(0.5, 4.0, 0.5))
+        0.25
+    """
+    lost = (1 - retention) * real_variance
+    return jnp.where(loss == 0, 0.0, loss / lost)
+
+
+@check.arguments
+def cost_after(cost: Nonnegative, loss: Nonnegative, straightness: Nonnegative) -> Float[Array, "*shape"]:
+    """c' = c − L − S: the transport cost E|x1 − x0|² of the pairs that a flow makes, from that of the pairs it learnt.
+
+    ∫E|v|² dt is c − L on the pairs that v was fitted to, where v is the conditional mean of x1 − x0, and c' + S along
+    its own paths. Summed over rounds it contains min S ≤ c/K of Liu et al. (arXiv 2209.03003), and says where the slack
+    is. It needs own pairs with the same law of x0 (Reflow).
+
+    Args:
+        cost: c ≥ 0 of the pairs that the flow is trained on.
+        loss: L ≥ 0, E|x1 − x0 − v|² at the end of training, t uniform.
+        straightness: S ≥ 0 of the flow's own paths Z, ∫E|v − (Z1 − Z0)|² dt.
+
+    Example:
+        >>> from rfcollapse.theory import anydata
+        >>> round(float(anydata.cost_after(6.17, 4.118, 1.325)), 3)
+        0.727
+    """
+    return cost - loss - straightness

@@ -1,0 +1,30 @@
+"""What is known of x after it was seen as y = x + σε: the best denoiser D(y) = E[x | y] of a law given by atoms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+AT_ONCE = 256  # observations that are compared with all atoms at a time: memory
+
+
+@jax.jit
+def posterior(atoms, log_mass, noise_std, seen, scale=1.0):
+    """Mean, variance and third central moment of x, atoms of e^log_mass, given scale · x + σε = y, for each y seen."""
+
+    def one(y):
+        chance = jax.nn.softmax(log_mass - ((y - scale * atoms) / noise_std) ** 2 / 2)
+        mean = chance @ atoms
+        away = atoms - mean
+        return mean, chance @ away**2, chance @ away**3
+
+    return jax.lax.map(one, seen, batch_size=AT_ONCE)
+
+
+@jax.jit
+def blurred(atoms, log_mass, noise_std, seen):
+    """The density of x + sε at y."""
+
+    def one(y):
+        return jax.nn.logsumexp(log_mass - ((y - atoms) / noise_std) ** 2 / 2)
+
+    return jnp.exp(jax.lax.map(one, seen, batch_size=AT_ONCE)) / (noise_std * np.sqrt(2 * np.pi))

@@ -1,0 +1,69 @@
+"""The loss law against matrices, samples and iteration."""
+
+import jax
+import numpy as np
+import pytest
+
+from rfcollapse.theory import anydata, dae, flow
+
+
+def test_identity_holds_for_any_denoiser():
+    """E|D|² from E|x|², loss and scale defect, for a function that was fitted to nothing."""
+    rng = np.random.default_rng(0)
+    x = rng.laplace(size=(1000, 5))
+    denoised = np.tanh((x + rng.normal(size=x.shape)) @ rng.normal(size=(5, 5))) + 0.3
+    loss = np.mean(np.sum((x - denoised) ** 2, axis=1))
+    defect = np.mean(np.sum(denoised * (x - denoised), axis=1))
+    after = anydata.variance_after(np.mean(np.sum(x**2, axis=1)), loss, scale_defect=defect)
+    np.testing.assert_allclose(after, np.mean(np.sum(denoised**2, axis=1)), rtol=1e-12)
+
+
+def test_law_holds_for_the_best_map_of_any_rank():
+    covariance, noise = np.diag([4.0, 1.0, 0.25]), 0.7
+    for rank in (1, 2, 3):
+        best = np.asarray(dae.optimal_map(covariance, noise, rank))
+        seen = covariance + noise**2 * np.eye(3)
+        loss = np.trace(best @ seen @ best.T - 2 * best @ covariance + covariance)
+        after = anydata.variance_after(np.trace(covariance), loss)
+        np.testing.assert_allclose(after, np.trace(best @ seen @ best.T), rtol=1e-13)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 1.0])
+def test_settled_level_is_where_the_recursion_stands_still(fraction):
+    real, noise = 16.0, 1.0
+    level = float(dae.retained_variance(real, noise, fraction))
+    pool = (1 - fraction) * level + fraction * real
+    loss = pool * noise**2 / (pool + noise**2)
+    np.testing.assert_allclose(anydata.settled_variance(real, loss, fraction), level, rtol=1e-12)
+    np.testing.assert_allclose(anydata.settled_fraction(level / real, real, loss), fraction, rtol=1e-12)
+
+
+def test_what_no_level_fits_is_said_by_the_number():
+    assert anydata.settled_variance(4.0, 2.0, 0.25) < 0
+    assert anydata.settled_fraction(0.9, 4.0, 2.0) > 1
+    assert anydata.settled_fraction(1.0, 4.0, 0.0) == 0
+    assert anydata.settled_fraction(1.0, 4.0, 1.0) == np.inf
+
+
+def test_without_real_data_nothing_settles(unchecked):
+    with pytest.raises(ValueError, match="real_fraction must be above 0"):
+        anydata.settled_variance(4.0, 2.0, [0.5, 0.0])
+
+
+def test_transforms_pass():
+    jitted = jax.jit(jax.vmap(anydata.settled_variance))
+    assert jitted(np.full(2, 4.0), np.full(2, 0.5), np.array([0.25, 0.5])).tolist() == [2.0, 3.0]
+
+
+@pytest.mark.parametrize("variance", [0.25, 4.0])
+def test_cost_of_gaussian_pairs(variance):
+    """Independent pairs of Gaussians: the loss by integrating the conditional variance; the flow's own paths, which
+    are not straight, by following them; and the pairs that it makes, (z, √λ z)."""
+    t = np.linspace(0, 1, 20_001)
+    moment = t**2 * variance + (1 - t) ** 2
+    gain = np.asarray(flow.velocity_gain(t, variance))
+    loss = np.trapezoid(variance + 1 - gain**2 * moment, t)
+    # The exact path is z √Q_t; its speed's variance about the chord √λ − 1.
+    speed = gain * np.sqrt(moment)
+    bend = np.trapezoid((speed - (np.sqrt(variance) - 1)) ** 2, t)
+    np.testing.assert_allclose(anydata.cost_after(variance + 1, loss, bend), (np.sqrt(variance) - 1) ** 2, atol=1e-7)
