@@ -118,7 +118,7 @@ def each_round(
         key, data, plan: see `run`.
         models: of the rounds made before, of which only the first and the last are needed, the rest may be None.
     """
-    data = _per_seed(data, plan.seeds)
+    data = per_seed(data, plan.seeds)
     mesh = devices.mesh(plan.seeds, plan.training.shards)
     key_rounds, key_probe = jax.random.split(key)
     probes, d = check.integer("probes", plan.probes, data.shape[2]), data.shape[2]
@@ -192,7 +192,8 @@ def _unit_noise(key, seeds, count, dimension):
     return (count**0.5 * frame * signs[:, None, :]).astype(jnp.float32)
 
 
-def _per_seed(data, seeds):
+def per_seed(data, seeds):
+    """Samples as float32, (seeds, n, d), from one table for all seeds or one for each."""
     data = np.asarray(check.real("data", data), np.float32)
     if data.ndim == 2:
         check.samples("data", data)

@@ -56,6 +56,7 @@ def train(
     ridge: float = 0.0,
     round: int = 0,
     refresh: Callable[[eqx.Module], Pairs] | None = None,
+    at_data: bool = False,
 ) -> tuple[eqx.Module, Float[np.ndarray, "seeds chunks"]]:
     """Minimises E|f(t, x_t + √τ e) − target|², x_t = (1−t)x0 + t x1, e ~ N(0, I), t stratified on [0, 1].
 
@@ -70,6 +71,7 @@ def train(
         ridge: τ ≥ 0.
         round: named in progress and errors.
         refresh: makes new pairs of the same shapes from the averaged models, after each chunk but the last.
+        at_data: t = 1 always, where x0 plays no part: a denoiser of the noise √τ alone.
 
     Returns:
         The averaged models, and the mean loss of each chunk.
@@ -93,7 +95,7 @@ def train(
             chosen = _all_chosen(cumulative, keys, first, training=training, mesh=mesh)
             drawn = _fetched(pairs, chosen, mesh) if isinstance(pairs.data, np.ndarray) else (pairs, chosen)
             state, losses, scale = _chunk(
-                state, *drawn, keys, noise_std, first, static=static, training=training, mesh=mesh
+                state, *drawn, keys, noise_std, first, static=static, training=training, at_data=at_data, mesh=mesh
             )
             history.append(_judged(devices.fetch(losses), devices.fetch(scale), round, start))
             bar.update(training.chunk)
@@ -137,8 +139,8 @@ def _start(params, *, training, mesh):
     return _State(params, optimizer, jax.tree.map(jnp.copy, params))
 
 
-@partial(jax.jit, static_argnames=("static", "training", "mesh"), donate_argnames="state")
-def _chunk(state, pairs, chosen, keys, noise_std, first, *, static, training, mesh):
+@partial(jax.jit, static_argnames=("static", "training", "at_data", "mesh"), donate_argnames="state")
+def _chunk(state, pairs, chosen, keys, noise_std, first, *, static, training, at_data, mesh):
     optimizer = _optimizer(training)
     dtype = jnp.dtype(training.precision)
 
@@ -151,7 +153,7 @@ def _chunk(state, pairs, chosen, keys, noise_std, first, *, static, training, me
     def one_seed(state, pairs, chosen, key, noise_std, first):
         def step(state, at):
             index, batch = at
-            x0, x1, t, e = _draw(jax.random.fold_in(key, index), pairs, batch)
+            x0, x1, t, e = _draw(jax.random.fold_in(key, index), pairs, batch, at_data)
             x0, x1, t, e = (_part(array, training.shards) for array in (x0, x1, t, e))
             value, slope = jax.value_and_grad(loss)(state.params, x0, x1, t, noise_std * e)
             scale = jnp.mean(static.target(x0, x1) ** 2)
@@ -192,15 +194,18 @@ def _chosen(cumulative, key, first, *, training):
     return jax.vmap(one_step)(first + jnp.arange(training.chunk, dtype=jnp.int32))
 
 
-def _draw(key, pairs, chosen):
+def _draw(key, pairs, chosen, at_data=False):
     """x0, x1, t and e ~ N(0, I) of one batch, the chosen pairs."""
     _, key_time, key_noise, key_ridge = _keys(key)
     x1, batch = pairs.data[chosen], len(chosen)
+    e = jax.random.normal(key_ridge, x1.shape, dtype=jnp.float32)
+    if at_data:
+        return x1, x1, jnp.ones(batch, dtype=jnp.float32), e
     new = jax.random.normal(key_noise, x1.shape, dtype=jnp.float32)
     x0 = jnp.where(pairs.redrawn[chosen][:, None], new, pairs.noise[chosen])
     # One time in each of as many equal parts of [0, 1]: less spread in the gradient, the same mean.
     t = (jnp.arange(batch, dtype=jnp.float32) + jax.random.uniform(key_time, (batch,), dtype=jnp.float32)) / batch
-    return x0, x1, t, jax.random.normal(key_ridge, x1.shape, dtype=jnp.float32)
+    return x0, x1, t, e
 
 
 def _keys(key):

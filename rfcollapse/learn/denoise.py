@@ -1,0 +1,249 @@
+"""A denoiser at one noise level, trained on its own output round by round: any network, any data.
+
+Round j fits D to a pool of data x, E|D(x + σε) − x|², and passes rows on, x' = D(x + sε). At ρ = 1, where the pool
+itself is passed on, the total variance of the next round is that of the pool less the training loss, whatever D is, as
+long as its fit is at its optimum (`rfcollapse.theory.anydata.variance_after`). Every array has a leading axis of seeds.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, PRNGKeyArray, Real
+
+from .. import check
+from ..schemes import SOURCES
+from . import devices
+from .pairs import Pairs
+from .plan import Training
+from .reflow import WIDEST, new_models, per_seed
+from .train import train
+from .velocity import NETS
+
+FRESH = 4  # noisy copies of the pool on which a fit is finished, and as many others on which it is judged
+AT_ONCE = 1024  # rows that are denoised at a time: memory
+SHOWN = 64  # rows of each round that are kept
+
+
+class OneLevelDenoiser(eqx.Module):
+    """D(y) = U(a ∘ Uᵀf(y) + b ∘ Uᵀy + c): a net f, in each direction scaled and given a part of what it saw."""
+
+    net: Callable
+    basis: Float[Array, "d d"]
+    """U, principal directions of the pool in columns."""
+    scale: Float[Array, " d"]
+    """a, 1 without a refit."""
+    skip: Float[Array, " d"]
+    """b, 0 without."""
+    shift: Float[Array, " d"]
+    """c, 0 without."""
+
+    def __call__(self, y: Float[Array, " d"]) -> Float[Array, " d"]:
+        fitted = self.net(jnp.ones((), y.dtype), y)
+        return self.basis @ (self.scale * (fitted @ self.basis) + self.skip * (y @ self.basis) + self.shift)
+
+
+class DenoiseRound(NamedTuple):
+    """One round: what D was fitted to, how well, and what it made."""
+
+    round: int
+    """j, from 0, the fit to real data."""
+    models: OneLevelDenoiser
+    """One per seed, as one module whose arrays have a leading axis of seeds."""
+    samples: Float[np.ndarray, "seeds n d"]
+    """The data that it made, those of round j + 1."""
+    variance: Float[np.ndarray, " seeds"]
+    """Their total variance, ÷ n."""
+    pool: Float[np.ndarray, " seeds"]
+    """Total variance of the pool."""
+    loss: Float[np.ndarray, " seeds"]
+    """L = E|x − D|² per sample, over the pool with fresh noise of σ."""
+    scale_defect: Float[np.ndarray, " seeds"]
+    """κ = E⟨D − x̄, x − D⟩ on the same, x̄ the pool's mean."""
+    covariance: Float[np.ndarray, "seeds rows rows"]
+    """Of the pool; empty, (seeds, 0, 0), for d > 1024, as are the two below."""
+    residual: Float[np.ndarray, "seeds rows rows"]
+    """E(x − D)(x − D)ᵀ, on the same as the loss."""
+    made: Float[np.ndarray, "seeds rows rows"]
+    """Covariance of the data that it made."""
+
+
+class DenoiseRun(NamedTuple):
+    """All rounds of a run: the fields of `DenoiseRound`, stacked along axis 1."""
+
+    models: tuple[OneLevelDenoiser, ...]
+    shown: Float[np.ndarray, "seeds rounds_and_start shown d"]
+    """The first rows, up to 64, of each round's data, those of the real data first."""
+    variance: Float[np.ndarray, "seeds rounds_and_start"]
+    """Total variance of each round's data, that of the real data first."""
+    pool: Float[np.ndarray, "seeds rounds"]
+    loss: Float[np.ndarray, "seeds rounds"]
+    scale_defect: Float[np.ndarray, "seeds rounds"]
+    covariance: Float[np.ndarray, "seeds rounds rows rows"]
+    residual: Float[np.ndarray, "seeds rounds rows rows"]
+    made: Float[np.ndarray, "seeds rounds rows rows"]
+
+
+def run(
+    key: PRNGKeyArray,
+    data: Real[ArrayLike, "n d"] | Real[ArrayLike, "seeds n d"],
+    *,
+    noise_std: float,
+    rounds: int,
+    resample_std: float | None = None,
+    real_fraction: float = 0.0,
+    resample_from: str = "pool",
+    model: str = "mlp",
+    options: Mapping | None = None,
+    seeds: int = 8,
+    training: Training | None = None,
+    refit: bool = True,
+    on_round: Callable[[DenoiseRound], None] | None = None,
+) -> DenoiseRun:
+    """Trains a denoiser on real data, passes its pool on, trains the next on what it made, for so many rounds.
+
+    A pool has n rows: round(αn) real ones and the rest of the round's own, both drawn anew without replacement; that of
+    the first round is the real data. Each net starts from the weights of the last.
+
+    Args:
+        key: all that is drawn in round j comes from fold_in(key, j).
+        data: real samples, one table for all seeds, or one for each.
+        noise_std: σ > 0 of training.
+        rounds: J ≥ 1.
+        resample_std: s ≥ 0 of the pass that generates; None is σ. The loss law needs s = σ.
+        real_fraction: α in [0, 1] of the pool.
+        resample_from: "pool" passes the pool on, "own" the round's own data; the loss law needs "pool".
+        model: "mlp", "linear" or "unet", see `rfcollapse.learn.velocity`.
+        options: of the network's constructor: width, …
+        seeds: independent runs.
+        training: None: as `Training.usual` says for the model.
+        refit: whether scale, multiple of the input and shift are fitted in each principal direction of the pool, on
+            four noisy copies of it, which are not those that the fit is judged on. It takes the fit to the optimum of a
+            class that is closed under scaling; a net that was trained for long is nearly there.
+        on_round: called with each round.
+
+    Raises:
+        Diverged: training did.
+
+    Example:
+        >>> import jax
+        >>> from rfcollapse.learn import denoise, plan
+        >>> points = 2 * jax.random.normal(jax.random.key(0), (500, 2))
+        >>> quick = plan.Training.usual("mlp", steps=20)
+        >>> run = denoise.run(jax.random.key(1), points, noise_std=1.0, rounds=2, seeds=2, training=quick)
+        >>> run.variance.shape, run.loss.shape
+        ((2, 3), (2, 2))
+    """
+    noise_std = float(check.positive("noise_std", noise_std))
+    resample_std = noise_std if resample_std is None else float(check.nonnegative("resample_std", resample_std))
+    seeds, rounds = check.integer("seeds", seeds, 1), check.integer("rounds", rounds, 1)
+    fraction = float(check.fraction("real_fraction", real_fraction))
+    check.one_of("resample_from", resample_from, SOURCES)
+    check.one_of("model", model, tuple(NETS))
+    training = training or Training.usual(model)
+    real = latest = per_seed(data, seeds)
+    mesh = devices.mesh(seeds, training.shards)
+    nets, finished = None, []
+    for index in range(rounds):
+        key_model, key_pool, key_training, key_fit, key_judge, key_made = jax.random.split(
+            jax.random.fold_in(key, index), 6
+        )
+        pool = _pool(key_pool, latest, real, fraction) if index else real
+        nets = (
+            new_models(key_model, real.shape[2], seeds, model, "denoiser", **(options or {})) if nets is None else nets
+        )
+        rows = Pairs(pool, pool, np.ones(pool.shape[:2]), np.zeros(pool.shape[:2], bool))
+        nets, _ = train(key_training, nets, rows, training=training, ridge=noise_std**2, round=index, at_data=True)
+        models = _one_level(nets.net, pool)
+        noisy_pool = np.concatenate([pool] * FRESH, axis=1)
+        if refit:
+            models = _refitted(models, noisy_pool, *_denoised(key_fit, models, noisy_pool, noise_std, mesh))
+        _, judged = _denoised(key_judge, models, noisy_pool, noise_std, mesh)
+        _, made = _denoised(key_made, models, pool if resample_from == "pool" else latest, resample_std, mesh)
+        finished.append(DenoiseRound(index, models, made, *_measured(pool, noisy_pool, judged, made)))
+        latest = made
+        if on_round is not None:
+            on_round(finished[-1])
+        finished[-1] = finished[-1]._replace(samples=made[:, :SHOWN])
+    _, models, shown, variance, *measured = zip(*finished)
+    shown = np.stack([real[:, :SHOWN], *shown], axis=1)
+    variance = np.stack([_total_variance(real), *variance], axis=1)
+    return DenoiseRun(models, shown, variance, *(np.stack(values, axis=1) for values in measured))
+
+
+def _pool(key, own, real, fraction):
+    """round(αn) of the real rows and the rest of the own ones, each without replacement."""
+    seeds, count, _ = own.shape
+    taken = round(fraction * count)
+
+    def drawn(key, rows, size):
+        order = np.asarray(
+            jax.vmap(lambda one: jax.random.permutation(one, rows.shape[1])[:size])(jax.random.split(key, seeds))
+        )
+        return np.take_along_axis(rows, order[:, :, None], axis=1)
+
+    key_own, key_real = jax.random.split(key)
+    return np.concatenate([drawn(key_own, own, count - taken), drawn(key_real, real, taken)], axis=1)
+
+
+def _one_level(net, pool):
+    """The nets as they were trained, with the principal directions of their pools."""
+    basis = np.linalg.eigh(_covariance(pool))[1][:, :, ::-1].astype(np.float32)
+    one = np.ones(pool.shape[::2], np.float32)
+    return eqx.filter_vmap(OneLevelDenoiser)(net, *map(jnp.asarray, (basis, one, 0 * one, 0 * one)))
+
+
+def _refitted(models, clean, noisy, denoised):
+    """Least squares of the clean data on what the nets made of them, what they saw, and 1, in each direction."""
+    basis = np.asarray(models.basis, np.float64)
+    clean, noisy, denoised = (np.swapaxes(rows @ basis, 1, 2) for rows in (clean, noisy, denoised))  # (seeds, d, n)
+    seen = np.stack([denoised, noisy, np.ones_like(clean)], axis=2)
+    gram, cross = seen @ np.swapaxes(seen, 2, 3), np.einsum("sdkn,sdn->sdk", seen, clean)
+    # A direction without variance is left as it is: the least change that fits.
+    fitted = np.einsum("sdkl,sdl->skd", np.linalg.pinv(gram, rcond=1e-10, hermitian=True), cross).astype(np.float32)
+    parts = map(jnp.asarray, np.moveaxis(fitted, 1, 0))
+    return eqx.filter_vmap(OneLevelDenoiser)(models.net, models.basis, *parts)
+
+
+def _denoised(key, models, rows, std, mesh):
+    """The rows with noise, and what the models make of them: NumPy, float32."""
+    params, static = eqx.partition(models, eqx.is_array)
+    keys, std = jax.random.split(key, len(rows)), jnp.full(len(rows), std, jnp.float32)
+    placed = devices.spread((params, jnp.asarray(rows), keys, std), mesh)
+    return tuple(map(devices.fetch, _denoise(*placed, static=static, mesh=mesh)))
+
+
+@partial(jax.jit, static_argnames=("static", "mesh"))
+def _denoise(params, rows, keys, std, *, static, mesh):
+    def one_seed(params, rows, key, std):
+        model = eqx.combine(params, static)
+        noisy = rows + std * jax.random.normal(key, rows.shape, dtype=jnp.float32)
+        return noisy, jax.lax.map(model, noisy, batch_size=AT_ONCE)
+
+    return devices.each(one_seed, mesh)(params, rows, keys, std)
+
+
+def _measured(pool, clean, judged, made):
+    """`DenoiseRound` from its variance on."""
+    centre = pool.mean(axis=1, keepdims=True, dtype=np.float64)
+    error = clean - judged.astype(np.float64)
+    loss = (error**2).sum(axis=2).mean(axis=1)
+    defect = ((judged - centre) * error).sum(axis=2).mean(axis=1)
+    kept = slice(None if pool.shape[2] <= WIDEST else 0)
+    residual = np.einsum("sni,snj->sij", error[..., kept], error[..., kept], optimize=True) / error.shape[1]
+    covariances = _covariance(pool[..., kept]), residual, _covariance(made[..., kept])
+    return _total_variance(made), _total_variance(pool), loss, defect, *covariances
+
+
+def _total_variance(rows):
+    return rows.var(axis=1, dtype=np.float64).sum(axis=1)
+
+
+def _covariance(rows):
+    centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
+    return np.swapaxes(centred, 1, 2) @ centred / rows.shape[1]
