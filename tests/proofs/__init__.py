@@ -6,6 +6,7 @@ from . import (  # noqa: F401 (each enters its certificates)
     cadence,
     dae,
     finite_samples,
+    fixed_pairs,
     flow,
     real_data,
     reflow,
