@@ -11,6 +11,7 @@ from . import (  # noqa: F401 (each enters its certificates)
     real_data,
     reflow,
     resampling,
+    rotation,
 )
 from .table import METHODS, TABLE
 

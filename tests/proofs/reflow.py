@@ -47,8 +47,9 @@ def balance_law(ridge=1, twice=2):
     both = (1 - t) * cross.T + t * q1 - ((1 - t) * q0 + t * cross)
     moment = (1 - t) ** 2 * q0 + t * (1 - t) * (cross + cross.T) + t**twice * q1
     seen, solved = moment + tau * sp.eye(2), moment + ridge * tau * sp.eye(2)
-    moved = both * seen.adjugate() * solved / seen.det()  # vP
-    return vanishes(*(both + both.T - sp.diff(moment, t)), *(moved + moved.T - sp.diff(solved, t)))
+    moved = both * seen.adjugate() * solved  # vP, times det
+    missed = moved + moved.T - seen.det() * sp.diff(solved, t)
+    return vanishes(*(both + both.T - sp.diff(moment, t)), *missed)
 
 
 @certificate("exact", scale=(R("1.01"), 0))
