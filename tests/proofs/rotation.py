@@ -18,8 +18,8 @@ t = sp.Symbol("t", positive=True)
 def rotation_rate(half=R(1, 2), spin=1):
     """L⁻¹GL₀ = R turns by R' = ΩR, Ω = L⁻¹AL⁻ᵀ + half of (upper − lower triangle of L⁻¹P'L⁻ᵀ): no stretch is left.
 
-    In two dimensions, of P = (p, q; q, r) and A = (0, −s; s, 0), the angle grows by [s − ½(q' − qp'/p)]/√det P. For
-    independent pairs, in the basis of Q1, q = s = 0: nothing turns, and the map is the symmetric root.
+    In two dimensions, of P = (p, q; q, r) and A = (0, −s; s, 0), the angle grows by [s − ½(q' − qp'/p)]/√det P. Where
+    P stays diagonal and A = 0, nothing turns: so for independent pairs, if τ = 0 or Q0 and Q1 commute.
     """
     a, b, c, s = sp.symbols("a b c s", positive=True)
     slopes = sp.symbols("a1 b1 c1")
