@@ -9,9 +9,11 @@ from . import (  # noqa: F401 (each enters its certificates)
     finite_samples,
     fixed_pairs,
     flow,
+    kept_samples,
     network,
     real_data,
     reflow,
+    regression,
     resampling,
     rotation,
 )

@@ -176,8 +176,8 @@ def lift_of_own_level(lift=R("0.30985"), noise=1):
     pool = (u + 4) / 2
     gain = pool / (pool + 1)
     following = gain**2 * (u + 1)
-    slope, bend = (sp.radsimp(sp.diff(following, u, order).subs(u, level)) for order in (1, 2))
-    scatter = (gain**4 * (4 * u + 2 * noise)).subs(u, level)
+    slope, bend = (sp.diff(following, u, order) for order in (1, 2))
+    scatter = gain**4 * (4 * u + 2 * noise)
+    relative = (bend * scatter / (1 - slope**2) / (1 - slope) / u / 2).subs(u, level)
     stays = sp.expand(sp.radsimp(following.subs(u, level) - level))
-    relative = bend * scatter / (1 - slope**2) / (1 - slope) / level / 2
-    return stays == 0 and bool(abs(relative - lift) < R("0.000005"))
+    return stays == 0 and abs(relative.evalf(20) - lift) < R("0.000005")

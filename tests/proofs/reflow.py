@@ -39,16 +39,15 @@ DIFFUSED = sp.sqrt(kappa) * REAL / g + sp.sqrt(1 - kappa) * NOISE
 def balance_law(ridge=1, twice=2):
     """G(Q0 + τ)Gᵀ = Q1 + τ: P = Q_t + τ solves P' = vP + Pvᵀ, as Φ(Q0 + τ)Φᵀ does, for any coupling in two dimensions.
 
-    v = C(Q_t + τ)⁻¹ with C = E(x1 − x0)x_tᵀ, so that vP = C; and C + Cᵀ = dQ_t/dt.
+    v = C(Q_t + τ)⁻¹ with C = E(x1 − x0)x_tᵀ, so that vP = C, (Q_t + τ)⁻¹P being 1; and C + Cᵀ = dQ_t/dt.
     """
     q0, q1 = sp.diag(*sp.symbols("a1:3")), sp.Matrix(2, 2, sp.symbols("b1 b2 b2 b3"))  # in the basis of Q0
     cross = sp.Matrix(2, 2, sp.symbols("c1:5"))  # E x0x1ᵀ
     both = (1 - t) * cross.T + t * q1 - ((1 - t) * q0 + t * cross)
     moment = (1 - t) ** 2 * q0 + t * (1 - t) * (cross + cross.T) + t**twice * q1
     seen, solved = moment + tau * sp.eye(2), moment + ridge * tau * sp.eye(2)
-    moved = both * seen.adjugate() * solved  # vP, times det
-    missed = moved + moved.T - seen.det() * sp.diff(solved, t)
-    return vanishes(*(both + both.T - sp.diff(moment, t)), *missed)
+    unit = seen.adjugate() * solved - seen.det() * sp.eye(2)
+    return vanishes(*unit, *(both + both.T - sp.diff(solved, t)))
 
 
 @certificate("exact", scale=(R("1.01"), 0))
