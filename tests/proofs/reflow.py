@@ -177,6 +177,27 @@ def score_keeps_marginals(half=R(1, 2)):
     return vanishes(variance, log_squared)
 
 
+@certificate("exact", whole=(R("0.99"), 0))
+def scattered_noise(whole=1):
+    """Without the score E x0² is E x1²/g² + ∫ε²dt/Q_t: what is added at t the flow takes back with the factor 1/Q_t."""
+    moment, slope, diffusion, square = sp.symbols("Q Q1 epsilon m", positive=True)
+    growth = -slope / moment * square + diffusion**2  # of E x², against time
+    of_ratio = growth / moment + square * slope / moment**2
+    return vanishes(of_ratio - whole * diffusion**2 / moment)
+
+
+@certificate("exact", power=(0, 2))
+def tweedie_needs_fresh_pairs(power=1):
+    """Tweedie's (tv − x)/(1−t) is the score −x/Q_t after independent pairs; after own ones it is −x/(1−t)s, not −x/s².
+
+    s = 1−t + tg. Independent pairs have v = (tg² − (1−t))x/Q_t, own ones v = (g − 1)x/s.
+    """
+    moment, s = t**2 * G + (1 - t) ** 2, 1 - t + t * g
+    independent, own = (t * G - (1 - t)) / moment, (g - 1) / s
+    scores = [(t * v - 1) / (1 - t) for v in (independent, own)]
+    return vanishes(scores[0] + 1 / moment, scores[1] + 1 / ((1 - t) * s**power))
+
+
 @certificate("exact", straight=R("1.01"), fresh=R("0.49"), bent=R("1.01"))
 def kappa_row(straight=1, fresh=R(1, 2), bent=1):
     """∫dt/Q_t is 1/g on a straight path, π/(2g) after independent pairs, and (Θ/sin Θ)/g if p0 and p1 enclose Θ."""

@@ -154,6 +154,14 @@ def tail_of_known_mean(times=2900, samples=1):
     return abs(tail / (mp.exp(-mp.mpf(rounds) / (4 * samples - 1)) / level) / times - 1) < 0.01
 
 
+@certificate("exact", one=(0, 2))
+def more_than_its_share(one=1):
+    """w* > k/(1 + k), the weight that pooling gives: there the slope, of the sign of w² + kw − k, is −k/(1 + k)²."""
+    fixed = (w**2 + k * (1 - w) ** 2) / (w * (2 - w))
+    sign = sp.diff(fixed, w) - 2 * (w**2 + k * w - k) / (w * (2 - w)) ** 2
+    return vanishes(sign, (w**2 + k * w - k).subs(w, k / (1 + k)) + k / (one + k) ** 2)
+
+
 @certificate("exact", four=R("3.9"), half=R("0.49"), golden=R(6))
 def best_weight(four=4, half=R(1, 2), golden=5):
     """w* = (√(k² + 4k) − k)/2 minimises the stationary variance, and its least value is w* (He et al.); k = 1: 1/φ.
