@@ -1,7 +1,9 @@
 """The denoiser's self-training on n samples, exact in law."""
 
 import sympy as sp
+from mpmath import mp
 from sympy import Rational as R
+from sympy.functions.combinatorial.numbers import stirling
 
 from .table import certificate, gaussian_mean, vanishes
 
@@ -62,6 +64,48 @@ def bartlett_factor(shift=1):
     return True
 
 
+def poisson_mean(polynomial, count, mean):
+    """E of a polynomial in a Poisson variable: E K^k = Σ S(k, i) mean^i, S the numbers of the second kind."""
+    terms = sp.Poly(sp.expand(polynomial), count).terms()
+    return sum(c * stirling(k, i) * mean**i for (k,), c in terms for i in range(k + 1))
+
+
+@certificate("exact", half=(R("0.49"), 1), twice=(1, 3))
+def poisson_mixture(half=R(1, 2), twice=2):
+    """Σ(x_i + e_i)², of n terms and Σx_i² = z, is χ² with n + 2K degrees of freedom, K Poisson of mean z/2.
+
+    So E ln of a round is ln(2ρw²/nu) + E ψ(n/2 + K), K of mean nu/2ρ. By the first three moments, n = 1 and 2, and
+    E(χ²_ν)^k = ν(ν + 2)…. (For all: E e^(θ…) has the exponent zθ/(1 − 2θ) = (z/2)(1/(1 − 2θ) − 1).)
+    """
+    theta, count, mean = sp.symbols("theta K z")
+    for samples in (1, 2):
+        x, e = sp.symbols(f"x1:{samples + 1}"), sp.symbols(f"e1:{samples + 1}")
+        energy, noncentral = sum((a + b) ** 2 for a, b in zip(x, e)), sum(a**2 for a in x)
+        for power in range(1, 4):
+            chi = sp.prod([samples + twice * count + 2 * i for i in range(power)])
+            mixed = poisson_mean(chi, count, half * noncentral)
+            if not vanishes(gaussian_mean(sp.expand(energy**power), e) - mixed):
+                return False
+    return vanishes(mean * theta / (1 - 2 * theta) - half * mean * (1 / (1 - 2 * theta) - 1))
+
+
+@certificate("precision", turn=("0.684", "0.687", "0.5"), samples=9, start=20)
+@mp.workdps(20)
+def turning_point(turn="0.6855", samples=8, start=25):
+    """E ln(u'/u) = 0 at ρ = 2.6855 for n = 8 and u = 25, where the expansion has 2n/(n − 2) = 2.667."""
+
+    def drift(rho):
+        mean = mp.mpf(samples) * start / (2 * rho)
+        chance, total = mp.exp(-mean), mp.mpf(0)
+        for k in range(200):
+            total += chance * mp.digamma(mp.mpf(samples) / 2 + k)
+            chance *= mean / (k + 1)
+        return total - mp.log(mean) + 2 * mp.log(mp.mpf(start) / (start + 1))
+
+    low, high = (2 + mp.mpf(turn) + sign * mp.mpf("5e-5") for sign in (-1, 1))
+    return drift(low) < 0 < drift(high)
+
+
 @certificate("series", two=R("1.98"), shift=(1, 3))
 def threshold_of_typical_paths(two=2, shift=2):
     """u large: E Δln u = [(ρ − 2) − 2ρ/n]/u + O(u⁻²), which is zero at ρ = 2n/(n − 2) and not at 2.
@@ -98,3 +142,42 @@ def lifetime_spread(less=2, freedom=2):
     inverse = [sp.gammasimp(sp.gamma(half - k) / sp.gamma(half)) / 2**k for k in (1, 2)]
     mean, second = (n**k * moment for k, moment in zip((1, 2), inverse))
     return vanishes(mean - 1, second - mean**2 - 2 / (n - less))
+
+
+@certificate("series", half=(R("0.49"), 1), power=(1, 3))
+def lift_of_a_level(half=R(1, 2), power=2):
+    """u' = F(u) and noise of variance V₁/n settle at a mean F″V/(2(1 − F′)n) above the level, V = V₁/(1 − F′²).
+
+    To first order in 1/n: of x = u − u∞ the mean a/n and the mean square V/n stay as they are in a round. The mean cube
+    is of the next order, as the noise's is (`one_round`: it is an average over n).
+    """
+    slope, bend, noise, small, a, b = sp.symbols("f1 f2 v1 epsilon a b")
+    means = {0: 1, 1: a * small, 2: b * small}  # of powers of x; higher ones are O(ε²)
+    x = sp.Symbol("x")
+    moved = slope * x + bend * x**2 / 2
+
+    def mean(function):
+        return sum(c * means.get(k, 0) for (k,), c in sp.Poly(sp.expand(function), x).terms())
+
+    spread = noise / (1 - slope**power)
+    lift = half * bend * spread / (1 - slope)
+    left = [mean(moved) - means[1], mean(moved**2) + noise * small - means[2]]
+    return vanishes(*(sp.diff(part, small).subs({a: lift, b: spread}) for part in left))
+
+
+@certificate("exact", lift=(R("0.3097"), R("0.3100")), noise=R("0.99"))
+def lift_of_own_level(lift=R("0.30985"), noise=1):
+    """From own data at α = ½, u0 = 4, ρ = 1, n samples lift the mean of what is retained by .30985/n of it.
+
+    There v = 1 + √21/3 (`own_level`), F = w²(u + 1) with w of the pool, and V₁ = w⁴(4u + 2) by `one_round`.
+    """
+    v = 1 + sp.sqrt(21) / 3
+    level = 2 * v - 4  # v is the mean of u and u0
+    pool = (u + 4) / 2
+    gain = pool / (pool + 1)
+    following = gain**2 * (u + 1)
+    slope, bend = (sp.diff(following, u, order) for order in (1, 2))
+    scatter = gain**4 * (4 * u + 2 * noise)
+    relative = (bend * scatter / (1 - slope**2) / (1 - slope) / u / 2).subs(u, level)
+    stays = sp.expand(sp.radsimp(following.subs(u, level) - level))
+    return stays == 0 and abs(relative.evalf(20) - lift) < R("0.000005")

@@ -207,6 +207,22 @@ def euler_of_small_variance(power=2, less=1):
     return True
 
 
+@certificate("exact", quarter=R("0.24"), power=(1, 3))
+def densest_grid(quarter=R(1, 4), power=2):
+    """N → ∞: the best nodes in z = ln(t/(1−t)) have the density √Σ sech²w, w = z + ½ ln λ, and lose (∫ of it)²/4N.
+
+    As θ' = ½ sech w, N steps of density p, ∫p = 1, lose ∫Σ(θ')²/p dz/N; by Cauchy and Schwarz that is no less than
+    (∫√Σ(θ')²)²/N, and equal where p goes as the root. Over one λ, ∫ sech = π gives the π²/4N of `equal_angles`.
+    """
+    root, z = sp.symbols("r z", positive=True)  # r = e^(½w), so that dr/dw = r/2
+    angle = sp.diff(sp.atan(root**2), root) * root / 2
+    over_one = 2 * sp.atan(sp.exp(z))
+    whole = (sp.limit(over_one, z, sp.oo) - sp.limit(over_one, z, -sp.oo)) ** power * quarter
+    sech = 2 / (root**2 + root**-2)
+    rises = sp.diff(over_one, z).subs(z, sp.log(root**2)) - sech
+    return vanishes(angle**power - quarter * sech**2, rises, whole - sp.pi**2 / 4)
+
+
 @certificate("exact", half=R("0.49"), power=(1, 3))
 def heun_and_midpoint(half=R(1, 2), power=2):
     """Heun: √λ Π[cos Δ + ½(|u|/|u'|) sin²Δ]; midpoint: √λ Π cos(φ − ψ), φ and ψ the angles of the half steps.
@@ -221,6 +237,20 @@ def heun_and_midpoint(half=R(1, 2), power=2):
     cosine = inner(t, middle) * inner(middle, later) + variance * (h / 2) ** power
     heun_missed = heun - inner(t, later) / moment(t) - half * sine
     return vanishes(heun_missed, midpoint - cosine / moment(middle) / moment(t))
+
+
+@certificate("exact", half=(R("0.49"), 1))
+def heun_of_no_variance(half=R(1, 2)):
+    """Heun at λ → 0: every step but the last goes the exact way, (1−t')/(1−t), and the last gains ½: h/2 is left.
+
+    On any grid; here three steps of any lengths.
+    """
+    times = (sp.S.Zero, t, later, sp.S.One)
+    gain = sp.S.One
+    for a, b in pairwise(times):
+        step = 1 + (b - a) / 2 * (velocity(a) + velocity(b) * (1 + (b - a) * velocity(a)))
+        gain *= sp.cancel(step).subs(variance, 0)
+    return vanishes(gain - half * (1 - later))
 
 
 @certificate("series", quarter=R("0.24"), power=(1, 4))

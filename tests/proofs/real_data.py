@@ -1,10 +1,6 @@
 """Where the denoiser's self-training settles with real data, and what keeping all rounds does."""
 
-import math
-from functools import cache
-
 import sympy as sp
-from mpmath import mp
 from sympy import Rational as R
 
 from .table import certificate, positive, vanishes
@@ -102,6 +98,23 @@ def pool_bistable(three=3, power=3, factor=27, lower=2):
     return vanishes(turn.subs(v, at), slope.subs(v, at) - least, sp.diff(one_sign, v), *rises) and positive(gentle)
 
 
+@certificate("exact", two=R("1.98"), three=R("2.97"), power=(1, 3), four=R("3.9"))
+def fraction_of_level(two=2, three=3, power=2, four=4):
+    """α = (v − u)/(u0 − u) leads to a level u, v the pool behind it; its slope in v is (2−ρ)v³ + ρv² + (3−2ρ)u0v + u0.
+
+    That is, up to a square. So each α has one level for ρ ≤ 3/2; beyond, the retention jumps where the cubic turns
+    negative. α = 1 retains u0(u0 + ρ)/(u0 + 1)², and at ρ = 1 the pool behind u is (u + √(u² + 4u))/2.
+    """
+    made, root = generated(v), sp.Symbol("r", positive=True)
+    fraction = (v - made) / (u0 - made)
+    cubic = (two - rho) * v**3 + rho * v**2 + (three - 2 * rho) * u0 * v + u0
+    slope = sp.diff(fraction, v) - cubic / ((v + 1) ** 3 * (u0 - made) ** 2)
+    most = made.subs(v, u0) / u0 - u0 * (u0 + rho) / (u0 + 1) ** power
+    behind = at_root(generated((u + root) / 2, 1) - u, root, u**2 + four * u)
+    gentle = cubic.subs(rho, R(3, 2) / (1 + m))
+    return vanishes((1 - fraction) * made + fraction * u0 - v, slope, most, *behind) and positive(gentle)
+
+
 @certificate("interval", lower=R("0.38"), middle=R("3.88"), upper=R("13.73"), kept=R("0.69"), lost=R("0.008"))
 def pool_of_three_levels(lower=R("0.37"), middle=R("3.89"), upper=R("13.74"), kept=R("0.68"), lost=R("0.009")):
     """ρ = 2, α = .01, u0 = 20: v = .37, 3.89 and 13.74; the outer ones are stable, and retain .009 and .68."""
@@ -155,50 +168,20 @@ def own_explosion(two=2):
     return vanishes(sp.limit(sp.cancel(growth), u, sp.oo) - (rho - two / (1 - alpha)))
 
 
-@certificate("exact", added=(1, 3))
-def accumulated_mean(added=2):
-    """ρ = 1, all rounds kept: m_{j+1} = m_j − (m_j/(m_j + 1))/(j + 2), the mean of j + 2 rounds of equal size."""
-    j = sp.Symbol("j", positive=True)
-    mean = ((j + 1) * m + generated(m, 1)) / (j + 2)
-    return vanishes(mean - (m - m / (m + 1) / (j + added)))
+@certificate("exact", half=R("0.49"), two=(R("1.98"), R("2.02")))
+def own_levels_at_loud_noise(half=R(1, 2), two=2):
+    """From own data with e = (1−α)ρ − 2 > 0 there are levels if and only if αu0 ≤ ½(1 + e − √(e(e + 2))).
 
-
-@certificate("exact", log=R("0.99"))
-def accumulate_lambert(log=1):
-    """m + ln m = u0 + ln u0 − H, m = W(u0 e^(u0 − H)), solves dm/dH = −m/(m + 1): the recursion, H for Σ 1/i."""
-    implicit = m + log * sp.log(m)
-    return vanishes(sp.diff(implicit, m) * (-m / (m + 1)) + 1)
-
-
-@cache
-def lambert_error(start):
-    """The largest of |m/m_j − 1| over 20,000 rounds, m + ln m = u0 + ln u0 − H solved by Newton's method."""
-    exact = smooth = start
-    left, worst = start + math.log(start), 0.0
-    for j in range(20_000):
-        exact -= exact / (exact + 1) / (j + 2)
-        left -= 1 / (j + 2)
-        for _ in range(3):
-            smooth -= (smooth + math.log(smooth) - left) * smooth / (smooth + 1)
-        worst = max(worst, abs(smooth / exact - 1))
-    return worst
-
-
-@certificate("precision", first=0.15, second=0.02, third=0.003, fourth=0.00015)
-def accumulate_errors(first=0.154, second=0.0208, third=0.00284, fourth=0.000152):
-    """Lambert's function misses the recursion by 15.4, 2.08, .284, .0152 % at u0 = 1, 4, 8, 16 over 20,000 rounds."""
-    stated = {1.0: (first, 5e-4), 4.0: (second, 5e-5), 8.0: (third, 5e-6), 16.0: (fourth, 5e-7)}
-    return all(abs(lambert_error(start) - error) < digit for start, (error, digit) in stated.items())
-
-
-@certificate("precision", gamma=(R("0.577"), R("0.5773")))
-@mp.workdps(30)
-def accumulate_lifetime(gamma=None):
-    """m = 1 after u0 e^(u0 − γ) rounds, as H_j = ln j + γ − 1 + O(1/j); the error of H is below 2/j."""
-    gamma = mp.euler if gamma is None else mp.mpf(gamma.p) / gamma.q
-    for start in (5, 10, 20):
-        life = start * mp.exp(start - gamma)
-        left = start + mp.log(start) - (mp.digamma(life + 2) - mp.digamma(2))
-        if abs(left - 1) > 2 / life:
-            return False
-    return True
+    u' − u has the sign of ev² − (1 − 2a)v + a, a = αu0: two roots or none, both positive where 2a < 1. A run settles on
+    the lower one unless it starts beyond the upper one, from where it grows without end. √(e(e + 2)) is r here, which
+    is more than e; from the edge, (1 − 2a)² − 4ea falls and 1 − 2a as well.
+    """
+    e, root, edge = sp.symbols("e r a", positive=True)
+    loud = (e + 2) / (1 - alpha)
+    pool = (1 - alpha) * u + alpha * u0
+    growth = ((pool / (pool + 1)) ** 2 * (u + loud) - u).subs(u, (v - alpha * u0) / (1 - alpha))
+    quadratic = e * v**2 - (1 - 2 * alpha * u0) * v + alpha * u0
+    discriminant = (1 - 2 * edge) ** 2 - 4 * e * edge
+    at_edge = at_root(discriminant.subs(edge, half * (1 + e - root)), root, e * (e + two))
+    falls = -sp.diff(discriminant, edge).subs(edge, half / (1 + m))
+    return not any(at_edge) and vanishes(growth * (1 - alpha) * (v + 1) ** 2 - quadratic) and positive(falls)

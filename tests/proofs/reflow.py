@@ -4,10 +4,9 @@ One direction: g² = G the variance of the current model, λ0 that of the data, 
 """
 
 import sympy as sp
-from mpmath import mp
 from sympy import Rational as R
 
-from .table import certificate, gaussian_mean, vanishes
+from .table import certificate, gaussian_mean, positive, vanishes
 
 G, alpha, anchor, kappa, real, t, tau = sp.symbols("G alpha G1 kappa lambda0 t tau", positive=True)
 g, first = sp.sqrt(G), sp.sqrt(anchor)
@@ -40,15 +39,15 @@ DIFFUSED = sp.sqrt(kappa) * REAL / g + sp.sqrt(1 - kappa) * NOISE
 def balance_law(ridge=1, twice=2):
     """G(Q0 + τ)Gᵀ = Q1 + τ: P = Q_t + τ solves P' = vP + Pvᵀ, as Φ(Q0 + τ)Φᵀ does, for any coupling in two dimensions.
 
-    v = C(Q_t + τ)⁻¹ with C = E(x1 − x0)x_tᵀ, so that vP = C; and C + Cᵀ = dQ_t/dt.
+    v = C(Q_t + τ)⁻¹ with C = E(x1 − x0)x_tᵀ, so that vP = C, (Q_t + τ)⁻¹P being 1; and C + Cᵀ = dQ_t/dt.
     """
     q0, q1 = sp.diag(*sp.symbols("a1:3")), sp.Matrix(2, 2, sp.symbols("b1 b2 b2 b3"))  # in the basis of Q0
     cross = sp.Matrix(2, 2, sp.symbols("c1:5"))  # E x0x1ᵀ
     both = (1 - t) * cross.T + t * q1 - ((1 - t) * q0 + t * cross)
     moment = (1 - t) ** 2 * q0 + t * (1 - t) * (cross + cross.T) + t**twice * q1
     seen, solved = moment + tau * sp.eye(2), moment + ridge * tau * sp.eye(2)
-    moved = both * seen.adjugate() * solved / seen.det()  # vP
-    return vanishes(*(both + both.T - sp.diff(moment, t)), *(moved + moved.T - sp.diff(solved, t)))
+    unit = seen.adjugate() * solved - seen.det() * sp.eye(2)
+    return vanishes(*unit, *(both + both.T - sp.diff(solved, t)))
 
 
 @certificate("exact", scale=(R("1.01"), 0))
@@ -75,6 +74,14 @@ def euler_of_any_coupling(one=1, cross=1):
     step = 1 + (later - t) * a
     single = step.subs({t: 0, later: 1}) - between / start
     return vanishes(step - inner(t, later) / inner(t, t), single)
+
+
+@certificate("exact", twice=R("1.98"), one=(0, R("0.99")))
+def angle_of_pairs(twice=2, one=1):
+    """|p0 × p1|² = (Q0Q1 − c²) + τ(Q0 + Q1 − 2c), without cancellation, is what sin²Θ has over (Q0 + τ)(Q1 + τ)."""
+    q0, q1, c = sp.symbols("q0 q1 c", positive=True)
+    square = (q0 + tau) * (q1 + tau) - (c + tau) ** 2
+    return vanishes(square - one * (q0 * q1 - c**2) - tau * (q0 + q1 - twice * c))
 
 
 @certificate("exact", ridge=(R("0.99"), 0))
@@ -127,6 +134,29 @@ def fresh_row(ridge=1, lost=1):
     return vanishes(fitted(NOISE) - limit - factor * (G - limit))
 
 
+@certificate("exact", ridge=(R("0.99"), 0), half=(R("0.49"), 1))
+def one_limit(ridge=1, half=R(1, 2)):
+    """A round moves g² with the sign of −[α(g² E x0² − λ0) + τ(g² − 1)], E x0² of the real pairs: towards one limit.
+
+    For the bracket grows with g², or is 0 everywhere, for every kind of noise. The slope of g² E x0² is 0 for pairs
+    that the current model inverts, λ0/g₁² for anchored and 1 for fresh ones; ½ε²/g for a reverse SDE without its score;
+    and with it κ[e^a − 1 − a/2 + aλ0/2g²], κ = e^(−a) and a = ε²/g, where e^a = 1 + a + more.
+    """
+    a, diffusion, more = sp.symbols("a epsilon b", positive=True)
+    scattered = INVERTED + diffusion / sp.sqrt(g) * NOISE
+    for noise in (INVERTED, ANCHORED, NOISE, scattered, DIFFUSED):
+        pull = alpha * (G * mean(noise**2) - real) + ridge * tau * (G - 1)
+        if not vanishes((fitted(noise) - G) * (pairs(noise)[0] + tau) + pull):
+            return False
+    slopes = [sp.diff(G * mean(noise**2), G) for noise in (INVERTED, ANCHORED, NOISE, scattered)]
+    stated = (0, real / anchor, 1, half * diffusion**2 / g)
+    moving = G * mean(DIFFUSED**2)
+    moving = sp.diff(moving, G) + sp.diff(moving, kappa) * kappa * a / (2 * G)  # dκ/dG = κa/2G
+    bracket = kappa * (1 / kappa - 1 - half * a + half * a * real / G)
+    growing = (bracket / kappa).subs(kappa, 1 / (1 + a + more))
+    return vanishes(*(one - other for one, other in zip(slopes, stated)), moving - bracket) and positive(growing)
+
+
 @certificate("exact", lost=(0, 2))
 def one_step(lost=1):
     """τ = 0: one Euler step, (c + τ)/(Q0 + τ), has gain g after RA, whatever α is, and (1 − α)g after fresh pairs."""
@@ -145,6 +175,27 @@ def score_keeps_marginals(half=R(1, 2)):
     variance = 2 * drift * moment + diffusion**2 + slope
     log_squared = 2 * drift + slope / moment + diffusion**2 / moment  # of E(x x1)²/Q, less what is claimed
     return vanishes(variance, log_squared)
+
+
+@certificate("exact", whole=(R("0.99"), 0))
+def scattered_noise(whole=1):
+    """Without the score E x0² is E x1²/g² + ∫ε²dt/Q_t: what is added at t the flow takes back with the factor 1/Q_t."""
+    moment, slope, diffusion, square = sp.symbols("Q Q1 epsilon m", positive=True)
+    growth = -slope / moment * square + diffusion**2  # of E x², against time
+    of_ratio = growth / moment + square * slope / moment**2
+    return vanishes(of_ratio - whole * diffusion**2 / moment)
+
+
+@certificate("exact", power=(0, 2))
+def tweedie_needs_fresh_pairs(power=1):
+    """Tweedie's (tv − x)/(1−t) is the score −x/Q_t after independent pairs; after own ones it is −x/(1−t)s, not −x/s².
+
+    s = 1−t + tg. Independent pairs have v = (tg² − (1−t))x/Q_t, own ones v = (g − 1)x/s.
+    """
+    moment, s = t**2 * G + (1 - t) ** 2, 1 - t + t * g
+    independent, own = (t * G - (1 - t)) / moment, (g - 1) / s
+    scores = [(t * v - 1) / (1 - t) for v in (independent, own)]
+    return vanishes(scores[0] + 1 / moment, scores[1] + 1 / ((1 - t) * s**power))
 
 
 @certificate("exact", straight=R("1.01"), fresh=R("0.49"), bent=R("1.01"))
@@ -177,58 +228,6 @@ def naive_oras(two=2, four=4, power=2):
     return vanishes(sp.limit(grown, x, 0) - diffusion**2 / (two * real), settled)
 
 
-@certificate("exact", power=(1, 3), ridge=R("1.01"))
-def denoiser_fit(power=2, ridge=1):
-    """x1-prediction on RA pairs: D = gsM/(s²M + τ), s = 1−t + tg; a step multiplies x by ((1−t') + hD)/(1−t).
-
-    Ridge makes D smaller than g/s, which would lead straight to g: the next g is smaller in any number of steps, at any
-    g > 0, so that no level but zero stays where it is.
-    """
-    later = sp.Symbol("s", positive=True)
-    q0, q1, c = pairs(INVERTED)
-    fit = ((1 - t) * c + t * q1) / ((1 - t) ** 2 * q0 + 2 * t * (1 - t) * c + t**2 * q1 + tau)
-    s, after = 1 - t + t * g, 1 - later + later * g
-    pull = 1 - alpha + alpha * real / G
-    stated = g * s * pull / (s**power * pull + ridge * tau)
-    straight = ((1 - later) + (later - t) * g / s) / (1 - t) - after / s
-    below = tau * g / (s * (s**2 * pull + tau))
-    return vanishes(fit - stated, straight, g / s - fit - below)
-
-
-@certificate("exact", second=R("1.860"), third=R("1.719"), fourth=R("1.583"))
-def denoiser_stds(second=R("1.859"), third=R("1.720"), fourth=R("1.582")):
-    """Reflow from g = 2 at τ = .05, ten Euler steps: 1.859, 1.720, 1.582; rationals, of 12 digits between rounds."""
-    gain = R(2)
-    for stated in (second, third, fourth):
-        current, gain = gain, R(1)
-        for i in range(10):
-            time, rest = R(i, 10), 1 - R(i, 10)
-            s = rest + time * current
-            gain *= (rest - R(1, 10) + current * s / (s**2 + R(1, 20)) / 10) / rest
-        gain = R(round(gain * 10**12), 10**12)
-        if abs(gain - stated) > R("0.0005"):
-            return False
-    return True
-
-
-@certificate("exact", ridge=R("1.01"), power=(1, 0))
-def denoiser_exponent(ridge=1, power=2):
-    """In N steps Reflow's next g is ∝ N^(−τ/(g² + τ)): more steps lose more.
-
-    With k = N(1−t) a step is 1 − (1 − D)/k, and D = 1 − τ/(g² + τ) at t = 1, from where it departs as 1 − t: the rest
-    of the sum converges to an integral. And Π(1 − δ/k) = Γ(N + 1 − δ)/(Γ(1 − δ)N!) goes as N^(−δ).
-    """
-    k, steps, x, root = sp.symbols("k N x g", positive=True)
-    s = x + (1 - x) * root  # x = 1 − t
-    fit = root * s / (s**2 + tau)
-    step = ((k - 1) / steps + fit / steps) / (k / steps)
-    exponent = ridge * tau / (root**power + tau)
-    departs = sp.fraction(sp.cancel((fit - (1 - exponent)) / x))[1].subs(x, 0)
-    ratio = (steps + 1 - exponent) / (steps + 1)
-    slope = sp.limit(steps * (ratio - 1), steps, sp.oo)
-    return departs != 0 and vanishes(step - (1 - (1 - fit) / k), fit.subs(x, 0) - (1 - exponent), slope + exponent)
-
-
 @certificate("exact", one=(0, R("0.99")))
 def share_retained(one=1):
     """λ* = e^(−r)((1−α)λ* + αλ0) retains R = α/(α + e^r − 1); to keep R give α = (e^r − 1)R/(1 − R). Any f = e^r."""
@@ -247,26 +246,3 @@ def retention_rule_unsafe(promised=R("0.615"), true=R("0.444")):
     told = R(1, 10) / (R(1, 10) + factor - 1)
     stays = R(9, 10) * made + R(1, 10) * start - level
     return stays == 0 and abs(told - promised) < R("0.0005") and abs(made / start - true) < R("0.0005")
-
-
-@certificate("precision", one=-0.02, two=-0.011, four=0.001)
-@mp.workdps(20)
-def network_quantiles(one=-0.0238, two=-0.0123, four=0.0):
-    """The best velocity in one dimension carries law(x0)∗N(0, τ) to law(x1)∗N(0, τ): the map that matches quantiles.
-
-    Fresh pairs, α = .3, τ = .2, λ0 = 4: from g² = 1.5, 2, 4 it generates 2.38, 1.23 and 0 % less than the balance law.
-    """
-    share, ridge, step = mp.mpf("0.3"), mp.mpf("0.2"), mp.mpf("0.125")
-    for current, stated in ((mp.mpf("1.5"), one), (mp.mpf(2), two), (mp.mpf(4), four)):
-        kinds = (1 - share, mp.sqrt(current + ridge)), (share, mp.sqrt(4 + ridge))
-        total = place = mp.mpf(0)
-        for i in range(1, 64):
-            mass = mp.ncdf(i * step / mp.sqrt(1 + ridge))
-            for _ in range(6):
-                slope = sum(part * mp.npdf(place / std) / std for part, std in kinds)
-                place -= (sum(part * mp.ncdf(place / std) for part, std in kinds) - mass) / slope
-            total += 2 * step * mp.npdf(i * step) * place**2
-        law = ((1 - share) * current + share * 4 + ridge) / (1 + ridge)
-        if abs(total / law - 1 - stated) > 1e-4:
-            return False
-    return True

@@ -1,7 +1,7 @@
 """A Gaussian refitted to its own samples, and the neighbours' laws."""
 
 import sympy as sp
-from mpmath import iv, mp
+from mpmath import mp
 from sympy import Rational as R
 
 from .table import certificate, gaussian_mean, positive, vanishes
@@ -90,6 +90,21 @@ def mean_std(lost=1, two=2):
     return True
 
 
+@certificate("series", one=R("0.99"), three=R("2.97"))
+def mean_std_of_many(one=1, three=3):
+    """−ln a = 1/(4n) + O(1/n²) for a known mean and the unbiased fit, 3/(4n) for the MLE with estimated mean.
+
+    With ν degrees of freedom and divisor c it is −½ ln(ν/c) and something between 1/(4ν + 1) and 1/(4ν) (`tail_bound`,
+    `tail_bound_needs_estimated_mean`).
+    """
+    stated = (one / R(4), one / R(4), three / R(4))
+    for freedom, divisor, rate in zip((1 / x, 1 / x - 1, 1 / x - 1), (1 / x, 1 / x - 1, 1 / x), stated):
+        for deficit in (1 / (4 * freedom + 1), 1 / (4 * freedom)):
+            if sp.limit((deficit - sp.log(sp.cancel(freedom / divisor)) / 2) / x, x, 0) != rate:
+                return False
+    return True
+
+
 @certificate("exact", four=(3, R("3.9")), minus=4, reached=(2, 4))
 def tail_bound(four=4, minus=1, reached=3):
     """−ln a ≥ 1/(4n − 3) ≥ 1/(4n − 1), mean estimated and unbiased: with Markov's inequality, Suresh et al.'s bound.
@@ -139,65 +154,12 @@ def tail_of_known_mean(times=2900, samples=1):
     return abs(tail / (mp.exp(-mp.mpf(rounds) / (4 * samples - 1)) / level) / times - 1) < 0.01
 
 
-@certificate("exact", power=(1, 3), factor=R("0.99"))
-def accumulate_mean(power=2, factor=1):
-    """E var of the pool goes to (1 − 1/(nm²)) of itself when its m-th cohort joins (MLE): cohorts of two, m to four."""
-    for cohorts in (1, 2, 3, 4):
-        old = sp.symbols(f"x1:{2 * cohorts - 1}") if cohorts > 1 else ()
-        new, std = sp.symbols("e1:3"), sp.Symbol("s")
-        mean = sum(old) / len(old) if old else 0
-        pool = gaussian_mean(scatter([*old, *(mean + std * e for e in new)]), new) / (2 * cohorts)
-        before = scatter(old) / len(old) if old else std**2  # the fit that drew the cohort
-        if not vanishes(pool.subs(std**2, before) - before * (1 - factor / (2 * R(cohorts) ** power))):
-            return False
-    return True
-
-
-@certificate("interval", pi=("3.14", "3.15"))
-def accumulate_mean_limit(pi=None):
-    """Π(1 − 1/(nm²)) = sin(π/√n)/(π/√n), n = 2, 8, 50: 2,000 factors and bounds on the rest."""
-    pi = iv.pi if pi is None else iv.mpf(pi)
-    tail = iv.mpf([1 / iv.mpf(2001), 1 / iv.mpf(2000)])  # Σ 1/m² beyond 2,000
-    for samples in (2, 8, 50):
-        partial = iv.mpf(1)
-        for i in range(1, 2001):
-            partial *= 1 - 1 / (iv.mpf(samples) * i * i)
-        rest = -tail / samples * iv.mpf([1, "1.000001"])  # ln(1 − y) between −y and −y(1 + y)
-        whole, angle = partial * iv.exp(rest), pi / iv.sqrt(samples)
-        stated = iv.sin(angle) / angle
-        if not (whole.a <= stated.b and stated.a <= whole.b):
-            return False
-    return True
-
-
-@certificate("interval", six=("5.9", "6.1"), power=3)
-def accumulate_plateau(six=6, power=2):
-    """The variance of an accumulated mean grows by σ²/(nm²) in round m, and Σ 1/m² = π²/6."""
-    old, new = sp.symbols("a e")
-    mean = ((m - 1) * old + (old + new / sp.sqrt(n))) / m
-    added = sp.expand(mean - old).coeff(new) ** 2
-    total = sum(1 / iv.mpf(i) ** 2 for i in range(1, 2001)) + iv.mpf([1 / iv.mpf(2001), 1 / iv.mpf(2000)])
-    stated = iv.pi**2 / iv.mpf(six)
-    return vanishes(added - 1 / (n * m**power)) and total.a <= stated.b and stated.a <= total.b
-
-
-@certificate("exact", three=R("2.97"), one=(0, 2))
-def subsample_mean(three=3, one=1):
-    """With n of all points, E var goes to 1 − (3 − 1/n)/(m(mn − 1)) of itself from round m − 1 to m (MLE).
-
-    n points drawn from N = (m − 1)n of variance P (÷ N) without replacement have E x̄ = their mean, var x̄ = P(N − n)/
-    (n(N − 1)) and E var = (1 − 1/n)PN/(N − 1) (÷ n). The cohort drawn from that fit joins the N.
-    """
-
-    def drawn(pool, size):
-        return (1 - 1 / n) * pool * size / (size - 1), pool * (size - n) / (n * (size - 1))
-
-    size, pool = (m - 1) * n, sp.Symbol("P", positive=True)
-    fitted, moved = drawn(pool, size)
-    within, between = (n - 1) * fitted, (m - 1) * n / m * (moved + fitted / n)
-    joined = (size * pool + within + between) / (m * n)
-    ratio = drawn(joined, m * n)[0] / fitted
-    return vanishes(ratio - 1 + (three - one / n) / (m * (m * n - 1)))
+@certificate("exact", one=(0, 2))
+def more_than_its_share(one=1):
+    """w* > k/(1 + k), the weight that pooling gives: there the slope, of the sign of w² + kw − k, is −k/(1 + k)²."""
+    fixed = (w**2 + k * (1 - w) ** 2) / (w * (2 - w))
+    sign = sp.diff(fixed, w) - 2 * (w**2 + k * w - k) / (w * (2 - w)) ** 2
+    return vanishes(sign, (w**2 + k * w - k).subs(w, k / (1 + k)) + k / (one + k) ** 2)
 
 
 @certificate("exact", four=R("3.9"), half=R("0.49"), golden=R(6))

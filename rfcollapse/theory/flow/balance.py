@@ -57,7 +57,7 @@ def balance_map(
     The balance law fixes G up to the rotation R, and the cross moment fixes R: dR/dt = ΩR, R(0) = I. There, with L the
     Cholesky factor of Q_t + τ, M = L⁻¹ (dQ_t/dt) L⁻ᵀ and A = (Xᵀ − X)/2 (constant in t), Ω = L⁻¹AL⁻ᵀ + (the upper minus
     the lower triangle of M)/2. Integrating R and not G keeps the law exact to rounding whatever the spread of the
-    variances; for independent pairs R = I.
+    variances; for independent pairs R = I, if τ = 0 or Q0 and Q1 commute.
 
     Args:
         noise_moment: Q0 = E x0x0ᵀ, (d, d), symmetric.
