@@ -104,6 +104,18 @@ def test_digits():
     assert np.linalg.matrix_rank(np.asarray(images.samples)) == 61
 
 
+def test_fashion_is_balanced_and_grey():
+    images = data.fashion()
+    assert images.samples.shape == (5000, 784) and images.shape == (28, 28)
+    assert np.bincount(images.labels).tolist() == [500] * 10
+    standardised(images)
+    pixels = np.asarray(images.pixels(images.samples)) * 255
+    np.testing.assert_allclose(pixels, pixels.round(), atol=1e-9)
+    upper = pixels[:, :14].mean(axis=(1, 2)) / pixels.mean(axis=(1, 2))
+    by_class = [upper[np.asarray(images.labels) == label].mean() for label in range(10)]
+    assert np.argmin(by_class) in (5, 7)  # sandals and sneakers lie low
+
+
 def test_photo_patches_are_cut_where_documented():
     images, photos = data.photo_patches(), sklearn.datasets.load_sample_images().images
     assert images.samples.shape == (8216, 768) and images.shape == (16, 16, 3)
@@ -459,7 +471,7 @@ def test_every_name_of_the_help_is_found(tmp_path):
     for name in ("eight_gaussians", "two_moons", "checkerboard", "gaussian:4,0.25"):
         assert name in data.DATA_HELP and data.find(name).draw(KEY, 3).shape == (3, 2)
     np.testing.assert_array_equal(data.find("gaussian:4,0.25").variances, [4, 0.25])
-    for name in ("digits", "photos", "photos32"):
+    for name in ("digits", "fashion", "photos", "photos32"):
         assert name in data.DATA_HELP and data.find(name).images is not None
     assert data.find("digits").images().shape == (8, 8)
     pixels = byte_images(1, 2, 4, 4)

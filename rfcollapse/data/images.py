@@ -1,4 +1,4 @@
-"""Images as rows: those that scikit-learn ships, and a user's MNIST and CIFAR-10."""
+"""Images as rows: those that scikit-learn and this package ship, and a user's MNIST and CIFAR-10."""
 
 import gzip
 import math
@@ -58,6 +58,22 @@ def digits() -> Images:
 
     bunch = sklearn.datasets.load_digits()
     return _images(bunch.images / 16, bunch.target)
+
+
+def fashion() -> Images:
+    """5,000 images of Fashion-MNIST (28 × 28, grey, d = 784), centred and scaled as in `Images`.
+
+    The first 500 training images of each of its ten classes, in their order: 0 t-shirt, 1 trouser, 2 pullover, 3 dress,
+    4 coat, 5 sandal, 6 shirt, 7 sneaker, 8 bag, 9 ankle boot. By H. Xiao, K. Rasul and R. Vollgraf (arXiv 1708.07747),
+    MIT licence, Zalando SE; they come with this package. `mnist` reads the whole set.
+
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse import data
+        >>> np.bincount(data.fashion().labels)
+        array([500, 500, 500, 500, 500, 500, 500, 500, 500, 500])
+    """
+    return mnist(Path(__file__).parent / "fashion")
 
 
 def photo_patches(size: int = 16, stride: int = 8) -> Images:

@@ -11,12 +11,12 @@ from jaxtyping import Float
 
 from .. import check
 from .gaussians import gaussian
-from .images import cifar10, digits, mnist, photo_patches
+from .images import cifar10, digits, fashion, mnist, photo_patches
 from .mixtures import checkerboard, eight_gaussians, two_moons
 from .tables import READERS
 
 MIXTURES = {"eight_gaussians": eight_gaussians, "two_moons": two_moons, "checkerboard": checkerboard}
-IMAGES = {"digits": digits, "photos": photo_patches, "photos32": partial(photo_patches, 32)}
+IMAGES = {"digits": digits, "fashion": fashion, "photos": photo_patches, "photos32": partial(photo_patches, 32)}
 FOLDERS = {"mnist": mnist, "cifar": cifar10}
 DATA_HELP = (
     f"{', '.join([*IMAGES, *MIXTURES])}, gaussian:4,0.25 (variances), mnist:FOLDER, cifar:FOLDER, or a .npy, .npz or "

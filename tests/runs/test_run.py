@@ -269,7 +269,7 @@ def test_divergence_is_one_line_and_keeps_the_rounds_before(tmp_path, capsys):
 @pytest.mark.parametrize(
     "changed, words",
     [
-        ({"data": "digit"}, "data must be digits, photos, photos32, eight_gaussians.*; got 'digit'"),
+        ({"data": "digit"}, "data must be digits, fashion, photos, photos32, eight_gaussians.*; got 'digit'"),
         ({"data": "none.npy"}, "none.npy"),
         ({"data": "gaussian:4,x"}, "data must be gaussian:VARIANCES, numbers ≥ 0"),
         ({"data": "gaussian:4,-1"}, "data must be gaussian:VARIANCES, numbers ≥ 0"),
