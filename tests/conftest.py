@@ -38,8 +38,8 @@ SLOW = (
     "benchmarks/test_gpu", "learn/test_unet", "benchmarks/test_bench", "simulate/test_reduced", "learn/test_integrate",
     "proofs/test_proofs", "simulate/test_resampling", "simulate/test_flow", "book/test_page", "advice/test_budget",
     "advice/test_rule", "learn/test_velocity", "learn/test_denoise", "runs/test_looks", "benchmarks/test_bench_images",
-    "test_doctests", "simulate/test_dae", "simulate/test_regression", "theory/anydata/test_densities", "theory/anydata/test_euler",
-    "theory/anydata/test_points", "theory/anydata/test_heat",
+    "test_doctests", "simulate/test_dae", "simulate/test_regression",
+    "theory/anydata/test_densities", "theory/anydata/test_euler", "theory/anydata/test_points", "theory/anydata/test_heat",
 )  # fmt: skip
 
 

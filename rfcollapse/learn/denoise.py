@@ -35,7 +35,7 @@ class OneLevelDenoiser(eqx.Module):
 
     net: Callable
     basis: Float[Array, "d d"]
-    """U, principal directions of the pool in columns."""
+    """U, principal directions of the real data in columns."""
     scale: Float[Array, " d"]
     """a, 1 without a refit."""
     skip: Float[Array, " d"]
@@ -122,9 +122,9 @@ def run(
         options: of the network's constructor: width, …
         seeds: independent runs.
         training: None: as `Training.usual` says for the model.
-        refit: whether scale, multiple of the input and shift are fitted in each principal direction of the pool, on
-            four noisy copies of it, which are not those that the fit is judged on. It takes the fit to the optimum of a
-            class that is closed under scaling; a net that was trained for long is nearly there.
+        refit: whether scale, multiple of the input and shift are fitted in each principal direction of the real data,
+            on four noisy copies of the pool, which are not those that the fit is judged on. It takes the fit to the
+            optimum of a class that is closed under scaling; a net that was trained for long is nearly there.
         on_round: called with each round.
 
     Raises:
@@ -148,18 +148,18 @@ def run(
     training = training or Training.usual(model)
     real = latest = per_seed(data, seeds)
     mesh = devices.mesh(seeds, training.shards)
-    nets, finished = None, []
+    finished = []
+    basis = jnp.asarray(np.linalg.eigh(_covariance(real))[1][:, :, ::-1], jnp.float32)
+    one = jnp.ones((seeds, real.shape[2]), jnp.float32)
     for index in range(rounds):
-        key_model, key_pool, key_training, key_fit, key_judge, key_made = jax.random.split(
-            jax.random.fold_in(key, index), 6
-        )
+        keys = jax.random.split(jax.random.fold_in(key, index), 6)
+        key_model, key_pool, key_training, key_fit, key_judge, key_made = keys
+        if index == 0:
+            nets = new_models(key_model, real.shape[2], seeds, model, "denoiser", **(options or {}))
         pool = _pool(key_pool, latest, real, fraction) if index else real
-        nets = (
-            new_models(key_model, real.shape[2], seeds, model, "denoiser", **(options or {})) if nets is None else nets
-        )
         rows = Pairs(pool, pool, np.ones(pool.shape[:2]), np.zeros(pool.shape[:2], bool))
         nets, _ = train(key_training, nets, rows, training=training, ridge=noise_std**2, round=index, at_data=True)
-        models = _one_level(nets.net, pool)
+        models = eqx.filter_vmap(OneLevelDenoiser)(nets.net, basis, one, 0 * one, 0 * one)
         noisy_pool = np.concatenate([pool] * FRESH, axis=1)
         if refit:
             models = _refitted(models, noisy_pool, *_denoised(key_fit, models, noisy_pool, noise_std, mesh))
@@ -178,24 +178,15 @@ def run(
 
 def _pool(key, own, real, fraction):
     """round(αn) of the real rows and the rest of the own ones, each without replacement."""
-    seeds, count, _ = own.shape
+    count = own.shape[1]
     taken = round(fraction * count)
 
     def drawn(key, rows, size):
-        order = np.asarray(
-            jax.vmap(lambda one: jax.random.permutation(one, rows.shape[1])[:size])(jax.random.split(key, seeds))
-        )
-        return np.take_along_axis(rows, order[:, :, None], axis=1)
+        order = np.argsort(jax.random.uniform(key, rows.shape[:2]), axis=1)[:, :size, None]
+        return np.take_along_axis(rows, order, axis=1)
 
     key_own, key_real = jax.random.split(key)
     return np.concatenate([drawn(key_own, own, count - taken), drawn(key_real, real, taken)], axis=1)
-
-
-def _one_level(net, pool):
-    """The nets as they were trained, with the principal directions of their pools."""
-    basis = np.linalg.eigh(_covariance(pool))[1][:, :, ::-1].astype(np.float32)
-    one = np.ones(pool.shape[::2], np.float32)
-    return eqx.filter_vmap(OneLevelDenoiser)(net, *map(jnp.asarray, (basis, one, 0 * one, 0 * one)))
 
 
 def _refitted(models, clean, noisy, denoised):
