@@ -39,7 +39,8 @@ SLOW = (
     "proofs/test_proofs", "simulate/test_resampling", "simulate/test_flow", "book/test_page", "advice/test_budget",
     "advice/test_rule", "learn/test_velocity", "learn/test_denoise", "runs/test_looks", "benchmarks/test_bench_images",
     "test_doctests", "simulate/test_dae", "simulate/test_regression",
-    "theory/anydata/test_densities", "theory/anydata/test_euler", "theory/anydata/test_points", "theory/anydata/test_heat",
+    "theory/anydata/test_densities", "theory/anydata/test_euler", "theory/anydata/test_points",
+    "theory/anydata/test_heat",
 )  # fmt: skip
 
 
