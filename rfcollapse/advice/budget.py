@@ -175,6 +175,7 @@ def report(
     return {
         "mechanism": mechanism.name,
         "assumptions": mechanism.assumptions,
+        "beyond": mechanism.beyond,
         "end": mechanism.end,
         "rows": spectrum.count,
         "columns": len(spectrum.mean),

@@ -61,6 +61,7 @@ def _text(answer):
         f"{answer['data']}: {answer['rows']} rows, {answer['columns']} columns; {count} principal directions of the "
         f"covariance" + (f" ({dropped} without variance left out)" if dropped else ""),
         f"mechanism {answer['mechanism']}: {answer['assumptions']}.",
+        *([f"{answer['beyond']}."] if answer["beyond"] else []),
         "",
         f"{'direction':>9}  {'variance':>9} {'± se':>6}  {'life':>8}  {kept:>15}  {needs:>10}",
     ]

@@ -63,6 +63,11 @@ class Mechanism(abc.ABC):
         """What must hold for its law to hold."""
         return self.assumes.format(**asdict(self))
 
+    @property
+    def beyond(self) -> str:
+        """What its answer means where the assumptions do not hold; empty where nothing is known."""
+        return ""
+
     @abc.abstractmethod
     def one_round(self, variance, fraction, real):
         """(λ, α, λ0) → the variance of the next round."""
@@ -98,6 +103,16 @@ class Dae(Mechanism):
         if self.resample_std is None:
             object.__setattr__(self, "resample_std", self.noise_std)
         super().__post_init__()
+
+    @property
+    def beyond(self):
+        if self.resample_std != self.noise_std:
+            return ""
+        return (
+            "For any other denoiser at its optimum (a network, any data) that passes its pool on so, what is kept here "
+            "is a floor, by theorem (book/theorems.md): it may need far less real data, the less Gaussian the data. Its "
+            "training losses say what it loses: each round's is the total variance forgotten"
+        )
 
     def one_round(self, variance, fraction, real):
         law = {"resample_std": self.resample_std, "real_fraction": fraction, "real_variance": real}

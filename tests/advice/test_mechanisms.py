@@ -80,6 +80,19 @@ def test_a_mechanism_is_one_class(monkeypatch, capsys, tmp_path):
     assert "fading_factor must lie in [0, 1]" in capsys.readouterr().err
 
 
+def test_only_what_is_proved_is_promised_beyond_the_assumptions(capsys):
+    """The floor for any denoiser is a theorem at ρ = 1 alone."""
+    for options, said in (
+        (["--noise-std", "1"], True),
+        (["--noise-std", "1", "--resample-std", "1.1"], False),
+        (["--steps", "9"], False),
+    ):
+        assert main(["budget", "gaussian:4,1", *options]) == 0
+        assert ("is a floor, by theorem" in capsys.readouterr().out) == said
+        assert main(["budget", "gaussian:4,1", "--json", *options]) == 0
+        assert bool(json.loads(capsys.readouterr().out)["beyond"]) == said
+
+
 def test_one_round_is_that_of_the_theory():
     path = mechanisms.trajectory(mechanisms.Flow(7), SPECTRUM, np.full(5, 0.2))
     np.testing.assert_allclose(path, flow.self_consuming_trajectory(SPECTRUM, 7, 5, real_fraction=0.2), rtol=1e-12)

@@ -1,0 +1,61 @@
+"""The self-trained denoisers of notebook 09 that take longer than a notebook may.
+
+    python benchmarks/record_denoise.py [--seed N] [PART …]
+
+writes benchmarks/results/denoise_<platform>.json, with another seed into runs/seed-N/results, a part at a time; parts
+that are there stay unless they are named.
+"""
+
+import argparse
+from functools import partial
+
+import jax
+import numpy as np
+from contenders import ROOT
+from recordings import add_seed, record
+
+from rfcollapse import data
+from rfcollapse.claims import repeats
+from rfcollapse.learn import denoise, devices
+from rfcollapse.learn.plan import Training
+
+devices.use_all_cores()  # one XLA device per core: seeds train side by side
+
+SEEDS = 8
+MLP = dict(options={"width": 256, "depth": 2}, training=Training(steps=1000, batch=128, learning_rate=2e-3))
+UNET = dict(model="unet", options={"shape": (8, 8), "channels": 16})
+UNET |= dict(training=Training(steps=1000, batch=128, learning_rate=2e-3))
+
+
+def digits(rounds, **settings):
+    """Digits in grey values over 4, each image twice, at σ = 1: what a round has, pays and leaves."""
+
+    def part(key):
+        images = data.digits()
+        rows = np.tile(4 * images.scale * np.asarray(images.samples), (2, 1))
+        run = denoise.run(key, rows, noise_std=1.0, rounds=rounds, seeds=SEEDS, **settings)
+        names = ("variance", "pool", "loss", "scale_defect")
+        return {name: getattr(run, name).round(5).tolist() for name in names}
+
+    return part
+
+
+PARTS = {  # a part's place decides its key
+    "digits_10": digits(6, real_fraction=0.1, **MLP),
+    "digits_30": digits(6, real_fraction=0.3, **MLP),
+    "digits_unet": digits(3, **UNET),
+}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("part", nargs="*", help="; ".join(PARTS))
+    add_seed(parser)
+    options = parser.parse_args(arguments)
+    key = jax.random.key(options.seed)
+    parts = {name: partial(part, jax.random.fold_in(key, index)) for index, (name, part) in enumerate(PARTS.items())}
+    record(parts, options.part, repeats.results(ROOT, options.seed) / f"denoise_{jax.devices()[0].platform}.json")
+
+
+if __name__ == "__main__":
+    main()
