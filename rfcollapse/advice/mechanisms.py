@@ -110,8 +110,8 @@ class Dae(Mechanism):
             return ""
         return (
             "For any other denoiser at its optimum (a network, any data) that passes its pool on so, what is kept here "
-            "is a floor, by theorem (book/theorems.md): it may need far less real data, the less Gaussian the data. Its "
-            "training losses say what it loses: each round's is the total variance forgotten"
+            "is a floor, by theorem: it may need far less real data, the less Gaussian they are. What it loses, its "
+            "training losses say: each round's is the total variance forgotten"
         )
 
     def one_round(self, variance, fraction, real):
