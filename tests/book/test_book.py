@@ -52,7 +52,7 @@ def test_theorems_have_the_certificates_of_the_table():
     for entry in text.split("\n### ")[1:]:
         parts = [entry.find(f"\n**{part}.**") for part in ("Conditions", "Statement", "Whose", "Proof")]
         assert 0 < parts[0] and parts == sorted(parts) and "\n*Certificates*: " in entry, entry[:40]
-    for module, function in re.findall(r"`(dae|flow|regression|resampling)\.(\w+)`", text):
+    for module, function in re.findall(r"`(anydata|dae|flow|regression|resampling)\.(\w+)`", text):
         assert callable(getattr(importlib.import_module(f"rfcollapse.theory.{module}"), function))
 
 

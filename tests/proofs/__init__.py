@@ -2,10 +2,12 @@
 
 from . import (  # noqa: F401 (each enters its certificates)
     accumulated,
+    anydata,
     bounds,
     cadence,
     dae,
     denoiser,
+    densities,
     finite_samples,
     fixed_pairs,
     flow,
@@ -16,6 +18,7 @@ from . import (  # noqa: F401 (each enters its certificates)
     regression,
     resampling,
     rotation,
+    steps,
 )
 from .table import METHODS, TABLE
 

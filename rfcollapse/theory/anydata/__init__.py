@@ -1,9 +1,10 @@
 """Laws that hold for any data and any network: the one door to them.
 
 A denoiser D is fitted to a pool of data x with noise σ, and the pool is passed on, x' = D(x + sε); nothing is assumed
-of the data but finite second moments, nor of D but that its fit is at its optimum. ``noise_std`` = σ, ``resample_std``
-= s (None: σ), ρ = s²/σ². Variances and losses are per sample, summed over coordinates, in the data's own units; a
-density is given by its values on increasing points, in one dimension. The laws are ours unless a source is named.
+of the data but finite second moments, nor of D but that its fit is at the optimum of a class closed under scaling its
+output (floor and ceiling ask for more). ``noise_std`` = σ, ``resample_std`` = s (None: σ), ρ = s²/σ². Variances and
+losses are per sample, summed over coordinates, in the data's own units; a density is given by its values on increasing
+points, in one dimension. The laws are ours unless a source is named.
 
     loss_law    what a round forgets is what its training loss says; where that settles; where Reflow's cost goes
     bounds      floor and ceiling of a round's variance

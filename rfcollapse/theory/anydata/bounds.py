@@ -16,10 +16,11 @@ def variance_floor(
 ) -> Float[Array, "rounds_plus_1 ..."]:
     """φ_0 = λ, φ_{j+1} = f((1−α)φ_j + αλ), f(m) = m²/(m + σ²): no best denoiser leaves less, ρ = 1, whatever the data.
 
-    D must be the conditional mean, or the optimum of a class closed under D ↦ AD + By + b. The residual along a unit
-    vector a is at most that of a linear map, mσ²/(m + σ²) with m the pool's variance along a, and f increases: so the
-    variance along a is at least φ_j of the real one in every round, and each ordered eigenvalue λ_i of the covariance
-    at least φ_j(λ_i) by Courant and Fischer. It is `theory.dae.trajectory`, and equality for Gaussians.
+    D must be the conditional mean, or the optimum of a class closed under D ↦ AD + By + b; that all linear maps are in
+    the class is not enough, as what is best in all may be worse in one direction. The residual along a unit vector a is
+    at most that of a linear map, mσ²/(m + σ²) with m the pool's variance along a, and f increases: so the variance
+    along a is at least φ_j of the real one in every round, and each ordered eigenvalue λ_i of the covariance at least
+    φ_j(λ_i) by Courant and Fischer. It is `theory.dae.trajectory`, and equality for Gaussians.
 
     Args:
         variance: λ ≥ 0 of the real data along a direction, or an eigenvalue of their covariance.
@@ -41,8 +42,9 @@ def variance_ceiling(
 ) -> Float[Array, "*shape"]:
     """m − 1/(J + 1/σ²): no denoiser leaves more of a direction, ρ = 1, at its optimum.
 
-    J is the pool's Fisher information E(∂ ln p)² along that direction, see `fisher_information`. The residual of any
-    estimate is at least 1/(J + 1/σ²) (van Trees, 1968); equality for Gaussians, where J = 1/m.
+    J is the pool's Fisher information E(∂ ln p)², the slope along that direction of the density of all coordinates; in
+    one dimension `fisher_information`. The optimum is one over a last matrix. The residual of any estimate is at least
+    1/(J + 1/σ²) (van Trees, 1968); equality for Gaussians, where J = 1/m.
 
     Args:
         pool_variance: m ≥ 0 along the direction.

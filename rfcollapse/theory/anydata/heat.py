@@ -1,8 +1,8 @@
 """Small noise: a round of the best denoiser is a step of the heat equation, backwards or forwards. Ours; any density.
 
-To first order in σ², for a density p of finite Fisher information: ∂p = ½(ρ−2)σ² p'' a round: backwards for ρ < 2,
-forwards for ρ > 2, at rest at ρ = 2. Half of the noise is taken off by half-denoising, which is ρ = 0 with half the
-step (Hyvärinen, arXiv 2410.05837; Beyler and Bach, 2503.12966).
+To first order in σ², for a smooth density p of finite Fisher information: ∂p = ½(ρ−2)σ² p'' a round: backwards for
+ρ < 2, forwards for ρ > 2, at rest at ρ = 2. So is half-denoising, which takes off half of the noise that it adds
+(Hyvärinen, arXiv 2410.05837; Beyler and Bach, 2503.12966).
 """
 
 import jax.numpy as jnp

@@ -86,7 +86,7 @@ def cost_after(cost: Nonnegative, loss: Nonnegative, straightness: Nonnegative) 
 
     ∫E|v|² dt is c − L on the pairs that v was fitted to, where v is the conditional mean of x1 − x0, and c' + S along
     its own paths. Summed over rounds it contains min S ≤ c/K of Liu et al. (arXiv 2209.03003), and says where the slack
-    is. It needs own pairs with the same law of x0 (Reflow).
+    is. It needs own pairs with the same law of x0 (Reflow), found by following the flow exactly.
 
     Args:
         cost: c ≥ 0 of the pairs that the flow is trained on.

@@ -19,7 +19,7 @@ def cumulant_factor(variance: Positive, resample_std: Nonnegative, order: Count)
     Args:
         variance: λ > 0 of the round's data.
         resample_std: s ≥ 0.
-        order: n ≥ 1.
+        order: n ≥ 1, but for 2: the standardised variance stays 1.
 
     Example:
         >>> from rfcollapse.theory import anydata
