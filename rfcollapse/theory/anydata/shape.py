@@ -1,13 +1,18 @@
 """The shape of the data under a linear denoiser: they turn Gaussian as they die. Ours; any data."""
 
+from functools import partial
+from typing import Annotated
+
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Count, Nonnegative, Positive
+from ...check import Nonnegative, Positive
+
+AboveTwo = Annotated[int, partial(check.integer, minimum=3)]  # the standardised variance stays 1
 
 
 @check.arguments
-def cumulant_factor(variance: Positive, resample_std: Nonnegative, order: Count) -> Float[Array, "*shape"]:
+def cumulant_factor(variance: Positive, resample_std: Nonnegative, order: AboveTwo) -> Float[Array, "*shape"]:
     """(λ/(λ + s²))^{n/2}: what a round of a *linear* denoiser makes of the standardised cumulant of order n.
 
     x' = w(x + sε) keeps w^n times the cumulant κ_n of x, Gaussian noise having none above the second, and its variance
@@ -19,7 +24,7 @@ def cumulant_factor(variance: Positive, resample_std: Nonnegative, order: Count)
     Args:
         variance: λ > 0 of the round's data.
         resample_std: s ≥ 0.
-        order: n ≥ 1, but for 2: the standardised variance stays 1.
+        order: n ≥ 3.
 
     Example:
         >>> from rfcollapse.theory import anydata

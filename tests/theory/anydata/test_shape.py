@@ -28,3 +28,8 @@ def test_kurtosis_falls_with_the_square_of_what_is_left():
     variance = np.asarray(dae.trajectory(4.0, 1.0, 5))
     factors = anydata.cumulant_factor(variance[:-1], 1.0, 4)
     np.testing.assert_allclose(np.prod(factors), (variance[-1] / variance[0]) ** 2, rtol=1e-13)
+
+
+def test_orders_that_say_nothing_are_refused(unchecked):
+    with pytest.raises(ValueError, match="order must be at least 3; got 2"):
+        anydata.cumulant_factor(1.0, 1.0, 2)
