@@ -182,8 +182,8 @@ def _pool(key, own, real, fraction):
     taken = round(fraction * count)
 
     def drawn(key, rows, size):
-        order = np.argsort(jax.random.uniform(key, rows.shape[:2]), axis=1)[:, :size, None]
-        return np.take_along_axis(rows, order, axis=1)
+        order = np.argsort(jax.random.uniform(key, rows.shape[:2]), axis=1)[:, :size]
+        return np.take_along_axis(rows, np.sort(order, axis=1)[:, :, None], axis=1)  # rows keep their order
 
     key_own, key_real = jax.random.split(key)
     return np.concatenate([drawn(key_own, own, count - taken), drawn(key_real, real, taken)], axis=1)
@@ -191,13 +191,14 @@ def _pool(key, own, real, fraction):
 
 def _refitted(models, clean, noisy, denoised):
     """Least squares of the clean data on what the nets made of them, what they saw, and 1, in each direction."""
-    basis = np.asarray(models.basis, np.float64)
-    clean, noisy, denoised = (np.swapaxes(rows @ basis, 1, 2) for rows in (clean, noisy, denoised))  # (seeds, d, n)
-    seen = np.stack([denoised, noisy, np.ones_like(clean)], axis=2)
-    gram, cross = seen @ np.swapaxes(seen, 2, 3), np.einsum("sdkn,sdn->sdk", seen, clean)
-    # A direction without variance is left as it is: the least change that fits.
-    fitted = np.einsum("sdkl,sdl->skd", np.linalg.pinv(gram, rcond=1e-10, hermitian=True), cross).astype(np.float32)
-    parts = map(jnp.asarray, np.moveaxis(fitted, 1, 0))
+    fitted = []
+    for basis, *rows in zip(np.asarray(models.basis, np.float64), clean, noisy, denoised):
+        target, seen, made = ((one @ basis).T for one in rows)  # (d, n)
+        given = np.stack([made, seen, np.ones_like(seen)], axis=1)
+        gram, cross = given @ np.swapaxes(given, 1, 2), given @ target[:, :, None]
+        # A direction without variance is left as it is: the least change that fits.
+        fitted.append((np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ cross)[:, :, 0].T)
+    parts = map(jnp.asarray, np.moveaxis(np.array(fitted, np.float32), 1, 0))
     return eqx.filter_vmap(OneLevelDenoiser)(models.net, models.basis, *parts)
 
 
@@ -221,20 +222,21 @@ def _denoise(params, rows, keys, std, *, static, mesh):
 
 def _measured(pool, clean, judged, made):
     """`DenoiseRound` from its variance on."""
-    centre = pool.mean(axis=1, keepdims=True, dtype=np.float64)
-    error = clean - judged.astype(np.float64)
-    loss = (error**2).sum(axis=2).mean(axis=1)
-    defect = ((judged - centre) * error).sum(axis=2).mean(axis=1)
     kept = slice(None if pool.shape[2] <= WIDEST else 0)
-    residual = np.einsum("sni,snj->sij", error[..., kept], error[..., kept], optimize=True) / error.shape[1]
-    covariances = _covariance(pool[..., kept]), residual, _covariance(made[..., kept])
-    return _total_variance(made), _total_variance(pool), loss, defect, *covariances
+    loss, defect, residual = [], [], []
+    for rows, seen, denoised in zip(pool, clean, judged):
+        error = seen - denoised.astype(np.float64)
+        loss.append((error**2).sum() / len(error))
+        defect.append(((denoised - rows.mean(axis=0, dtype=np.float64)) * error).sum() / len(error))
+        residual.append(error[:, kept].T @ error[:, kept] / len(error))
+    covariances = _covariance(pool[..., kept]), np.array(residual), _covariance(made[..., kept])
+    return _total_variance(made), _total_variance(pool), np.array(loss), np.array(defect), *covariances
 
 
 def _total_variance(rows):
-    return rows.var(axis=1, dtype=np.float64).sum(axis=1)
+    return np.array([one.var(axis=0, dtype=np.float64).sum() for one in rows])
 
 
 def _covariance(rows):
-    centred = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64)
-    return np.swapaxes(centred, 1, 2) @ centred / rows.shape[1]
+    centred = (one - one.mean(axis=0, dtype=np.float64) for one in rows)
+    return np.array([one.T @ one / len(one) for one in centred])
