@@ -27,15 +27,25 @@ UNET = dict(model="unet", options={"shape": (8, 8), "channels": 16})
 UNET |= dict(training=Training(steps=1000, batch=128, learning_rate=2e-3))
 
 
-def digits(rounds, **settings):
-    """Digits in grey values over 4, each image twice, at σ = 1: what a round has, pays and leaves."""
+def digits(rounds, copies, *, every=False, **settings):
+    """Digits in grey values over 4, each image so many times, at σ = 1: what a round has, pays and leaves.
+
+    With `every`, also variances along the first ten principal directions, eigenvalues, and a dozen images.
+    """
 
     def part(key):
         images = data.digits()
-        rows = np.tile(4 * images.scale * np.asarray(images.samples), (2, 1))
+        rows = np.tile(4 * images.scale * np.asarray(images.samples), (copies, 1))
         run = denoise.run(key, rows, noise_std=1.0, rounds=rounds, seeds=SEEDS, **settings)
-        names = ("variance", "pool", "loss", "scale_defect")
-        return {name: getattr(run, name).round(5).tolist() for name in names}
+        kept = {name: getattr(run, name).round(5) for name in ("variance", "pool", "loss", "scale_defect")}
+        if every:
+            axes = np.linalg.eigh(np.cov(rows.T))[1][:, :-11:-1]
+            for name in ("covariance", "residual", "made"):
+                matrices = getattr(run, name)
+                kept[f"{name}_along"] = np.einsum("di,srde,ei->sri", axes, matrices, axes).round(5)
+                kept[f"{name}_eigenvalues"] = np.linalg.eigvalsh(matrices)[:, :, ::-1].astype(np.float32)
+            kept["shown"] = run.shown[0, :, :12].round(2)
+        return {name: values.tolist() for name, values in kept.items()}
 
     return part
 
@@ -63,10 +73,11 @@ def parted(values):
 
 
 PARTS = {  # a part's place decides its key
-    "digits_10": digits(6, real_fraction=0.1, **MLP),
-    "digits_30": digits(6, real_fraction=0.3, **MLP),
-    "digits_unet": digits(3, **UNET),
+    "digits_10": digits(6, 2, real_fraction=0.1, **MLP),
+    "digits_30": digits(6, 2, real_fraction=0.3, **MLP),
+    "digits_unet": digits(3, 2, **UNET),
     "clocks": clocks,
+    "digits": digits(6, 12, every=True, **MLP),
 }
 
 
