@@ -124,14 +124,14 @@ def _told(steps: list[Step], claim: dict, row: dict) -> Told:
 
 def among(one: dict, others: list[dict], fields: tuple[str, ...]) -> bool:
     """Whether another has the same in these fields, of which a measurement may differ by rounding."""
+    return any(other and all(_same(one, other, field) for field in fields) for other in others)
 
-    def same(other, field):
-        if field != "measurement":
-            return (one.get(field) or "") == (other.get(field) or "")  # what claims once did not have is empty
-        margin = 0.0 if isinstance(one["margin"], str) else one["margin"]  # "2 %" is relative
-        return math.isclose(one[field], other[field], rel_tol=ROUNDING, abs_tol=ROUNDING * margin)
 
-    return any(other and all(same(other, field) for field in fields) for other in others)
+def _same(one, other, field):
+    if field != "measurement":
+        return (one.get(field) or "") == (other.get(field) or "")  # what claims once did not have is empty
+    margin = 0.0 if isinstance(one["margin"], str) else one["margin"]  # "2 %" is relative
+    return math.isclose(one[field], other[field], rel_tol=ROUNDING, abs_tol=ROUNDING * margin)
 
 
 def _commits(root: Path, heads: list[str]) -> list[tuple]:

@@ -42,7 +42,8 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(
         "# x\n<!-- ledger -->\nold\n<!-- /ledger -->\n<!-- verdicts -->\nold\n<!-- /verdicts -->\n"
     )
-    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
+    for module in (reproduce, ledger):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 
 

@@ -57,6 +57,7 @@ def law(scheme, rounds):
     return np.asarray(flow.scheme_trajectory(scheme, VARIANCES, rounds, **options))
 
 
+@pytest.mark.computes
 @pytest.mark.parametrize("scheme", [name for name, row in SCHEMES.items() if row.real != "scattered"])
 def test_the_linear_model_obeys_the_law(scheme):
     """Margins: over 5 standard errors of the mean of seeds, whose pairs are finite: .4 % a round and seed through the
@@ -84,6 +85,7 @@ def test_the_linear_model_obeys_the_law(scheme):
 
 
 @pytest.mark.slow
+@pytest.mark.computes
 def test_a_denoiser_falls_to_zero():
     result = run(
         KEY, gaussian(jax.random.key(5), SEEDS, 8192), scheme="reflow", rounds=3, ridge=0.05, seeds=SEEDS,
@@ -96,6 +98,7 @@ def test_a_denoiser_falls_to_zero():
 
 
 @pytest.mark.slow
+@pytest.mark.computes
 def test_an_mlp_follows_reflow():
     """From where each seed's first model stands; a change of .13 to .65 in log-variance, with a margin of .02."""
     result = run(KEY, gaussian(jax.random.key(5), SEEDS, 8192), scheme="reflow", rounds=2, ridge=RIDGE, seeds=SEEDS)

@@ -53,6 +53,7 @@ def test_shapes_dtypes_and_seeds(net, options, dtype):
         assert np.all(np.asarray(new[0]) != np.asarray(new[1]))  # seeds differ
 
 
+@pytest.mark.computes
 @pytest.mark.parametrize("parametrisation", ["velocity", "denoiser"])
 def test_converges_to_ridge_regression_at_every_time(parametrisation):
     """Oracle: the closed ridge fit of the target on x_t, from the moments of weighted pairs that are not diagonal."""

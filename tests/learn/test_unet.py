@@ -69,6 +69,7 @@ def test_all_weights_have_a_finite_gradient():
 
 
 @pytest.mark.slow
+@pytest.mark.computes
 def test_it_learns_the_velocity_of_a_gaussian():
     """Oracle: v = a(t) x, a = (tλ − (1−t))/(t²λ + (1−t)²), and what that leaves of the loss."""
     variances = np.repeat(np.array([4, 0.25], dtype=np.float32), 8)

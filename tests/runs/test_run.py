@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from rfcollapse.__main__ import main
-from rfcollapse.learn import reflow
+from rfcollapse.learn import classifier, reflow
 from rfcollapse.learn import train as loop
 from rfcollapse.learn.plan import Plan, Training
 from rfcollapse.runs import command, looks
@@ -111,12 +111,17 @@ def idx(path, array):
     path.write_bytes(np.array([0x0800 + array.ndim, *array.shape], ">u4").tobytes() + array.tobytes())
 
 
-def test_images_are_looked_at_and_resumed(tmp_path):
-    """Of MNIST's format, so that the folder, labels and pictures are tried as well; 8 × 8 pixels are enough."""
+def images(folder, count, side):
+    """Of MNIST's format, so that the folder, labels and pictures are tried as well."""
     random = np.random.default_rng(0)
-    idx(tmp_path / "train-images-idx3-ubyte", random.integers(0, 256, (300, 8, 8), dtype=np.uint8))
-    idx(tmp_path / "train-labels-idx1-ubyte", random.integers(0, 3, 300, dtype=np.uint8))
-    settings = replace(BASE, data=f"mnist:{tmp_path}", rounds=2, probes=30)
+    idx(folder / "train-images-idx3-ubyte", random.integers(0, 256, (count, side, side), dtype=np.uint8))
+    idx(folder / "train-labels-idx1-ubyte", random.integers(0, 3, count, dtype=np.uint8))
+    return f"mnist:{folder}"
+
+
+def test_images_are_looked_at_and_resumed(tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 50)
+    settings = replace(BASE, data=images(tmp_path, 300, 8), rounds=2, probes=30)
     log = run(settings, tmp_path / "whole")
     shapes = {name: values.shape for name, values in log.metrics.items()}
     assert shapes["variance_ratio"] == (2, 3, 64) and shapes["few_steps"] == (2, 3, 5)
@@ -145,13 +150,14 @@ def test_a_unet_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(runfolder, "save", spy)
     monkeypatch.setattr(command, "use_all_cores", lambda: None)
     monkeypatch.setattr(looks, "STEPS", (1, 2))
+    monkeypatch.setattr(classifier, "STEPS", 50)
     training = replace(BASE.training, steps=4, chunk=2, precision="bfloat16")
-    plan = replace(BASE, data="digits", scheme="ora", model="unet", options={"channels": 8}, rounds=2)
+    plan = replace(BASE, data=images(tmp_path, 320, 4), scheme="ora", model="unet", options={"channels": 8}, rounds=2)
     plan = replace(plan, training=training, steps=2, method="euler", pairs=32)
-    assert main([*arguments(plan, tmp_path), "--json"]) == 0
+    assert main([*arguments(plan, tmp_path / "run"), "--json"]) == 0
     assert len(sizes) == 3 and len(set(sizes)) == 1
     assert json.loads(capsys.readouterr().out)["final"]["round"] == 2
-    metrics = read(tmp_path).metrics
+    metrics = read(tmp_path / "run").metrics
     for name in ("frechet_features", "loss", "eigenvalues", "second_moment_diagonal"):
         assert metrics[name].shape[:2] == (2, 3) and np.all(np.isfinite(metrics[name]))
     dtypes = {leaf.dtype for models in kept for leaf in jax.tree.leaves(eqx.filter(models, eqx.is_array))}
@@ -312,6 +318,7 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     assert lines[-1] == "written to runs/reflow-two_moons-anchored-0"
 
 
+@pytest.mark.computes
 def test_the_law_stands_beside_the_measurement(tmp_path, capsys, monkeypatch):
     """Reflow's own: g² ← (g² + τ)/(1 + τ). Pairs are finite: .4 % a round and seed through the ridge."""
     monkeypatch.setattr(command, "use_all_cores", lambda: None)

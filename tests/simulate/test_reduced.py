@@ -219,8 +219,8 @@ json.dump([len(jax.devices()), [[np.asarray(leaf).tolist() for leaf in run[:3]] 
 def test_seeds_spread_over_devices_give_the_same_numbers():
     results = []
     for count in (1, 4):
-        environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
-        environment |= {"JAX_PLATFORMS": "cpu"}
+        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
+        environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
         command = [sys.executable, "-c", DEVICES]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
         devices, numbers = json.loads(done.stdout)
@@ -232,6 +232,7 @@ def test_seeds_spread_over_devices_give_the_same_numbers():
 
 
 @pytest.mark.slow
+@pytest.mark.computes
 @pytest.mark.timeout(300)
 def test_many_seeds_at_a_million_samples():
     """10,000 seeds × 50 rounds, d = 8: no NaN, and it comes to an end (batched LAPACK calls in a scan may not)."""

@@ -56,6 +56,7 @@ def test_whole_law_against_sampled_points(schedule, fit, d, n):
         assert stats.ks_2samp(statistic(ours), statistic(direct)).pvalue > 1e-4
 
 
+@pytest.mark.computes
 @pytest.mark.parametrize("known_mean", [True, False])
 @pytest.mark.parametrize(("d", "n"), [(1, 2), (4, 8), (8, 1000), (3, 10**9)])
 def test_lyapunov_spectrum(d, n, known_mean):
@@ -71,6 +72,7 @@ def test_lyapunov_spectrum(d, n, known_mean):
 @pytest.mark.parametrize("schedule", ["accumulate", "subsample"])
 @pytest.mark.parametrize("unbiased", [False, True])
 @pytest.mark.slow
+@pytest.mark.computes
 def test_mean_variance(n, schedule, unbiased):
     if schedule == "subsample" and n > 100:
         pytest.skip("keeps every point")
@@ -86,6 +88,7 @@ def test_mean_variance(n, schedule, unbiased):
 
 @pytest.mark.parametrize("schedule", REFIT_SCHEDULES)
 @pytest.mark.slow
+@pytest.mark.computes
 def test_spread_of_log_std_over_seeds(schedule):
     n, rounds, seeds = (200 if schedule == "subsample" else 10_000), 12, 4000
     logs = np.asarray(resampling.run(KEY, 1, samples=n, rounds=rounds, seeds=seeds, schedule=schedule))[:, 1:, 0]
@@ -94,6 +97,7 @@ def test_spread_of_log_std_over_seeds(schedule):
     assert np.all(np.abs(relative) <= 6 * np.sqrt(2 / seeds) + 5 / n)  # the theory is of leading order in 1/n
 
 
+@pytest.mark.computes
 def test_survival_against_the_exact_tail():
     n, rounds, seeds, level = 10, 60, 20_000, 0.05
     logs = resampling.run(KEY, 1, samples=n, rounds=rounds, seeds=seeds, known_mean=False, unbiased=True)[:, -1, 0]
@@ -103,6 +107,7 @@ def test_survival_against_the_exact_tail():
     assert abs(alive.mean() - p) <= 6 * np.sqrt(p * (1 - p) / seeds)
 
 
+@pytest.mark.computes
 def test_dying_directions_stay_right_to_the_last_round():
     d, n, rounds, seeds = 4, 4, 8000, 50
     logs = np.asarray(resampling.run(KEY, d, samples=n, rounds=rounds, seeds=seeds))
