@@ -42,8 +42,8 @@ SLOW = (
     "benchmarks/test_gpu", "learn/test_unet", "benchmarks/test_bench", "simulate/test_reduced", "learn/test_integrate",
     "proofs/test_proofs", "simulate/test_resampling", "simulate/test_flow", "book/test_page", "advice/test_budget",
     "theory/anydata/test_euler", "theory/anydata/test_densities", "advice/test_rule", "learn/test_denoise",
-    "learn/test_velocity", "runs/test_looks", "benchmarks/test_bench_images", "test_doctests", "theory/anydata/test_points",
-    "theory/anydata/test_heat", "simulate/test_dae", "simulate/test_regression",
+    "learn/test_velocity", "runs/test_looks", "benchmarks/test_bench_images", "test_doctests",
+    "theory/anydata/test_points", "theory/anydata/test_heat", "simulate/test_dae", "simulate/test_regression",
 )  # fmt: skip
 
 
