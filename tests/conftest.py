@@ -1,10 +1,9 @@
 """Every test runs with strict promotion and jaxtyping checked; `unchecked` switches the type checker off.
 
-XLA spends no time on making its code fast, for most of it runs but once: compiling is most of what the tests cost. A
-test marked `computes` runs its programs for so long that they are worth optimising; there XLA emits its loops the old
-way all the same, which is compiled in half the time. Programs that tests start inherit all of this. (The notebooks,
-which are tested too, run what users run. A folder of compiled programs that all processes of a run share saves nothing,
-for few programs are compiled by two of them.)
+XLA spends no time on making its code fast, for most of it runs but once: compiling is most of what the tests cost. Only
+what a test marked `computes` compiles is made to be fast; but loops are emitted the old way there, too, which halves
+the cost. Programs that tests start inherit all of this. (The notebooks, which are tested too, run what users run. A
+folder of compiled programs that all processes of a run share saves nothing, for few are compiled by two of them.)
 
 The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture `unchecked`, so that
 they meet the words of `rfcollapse.check` as a user without beartype does.
@@ -38,12 +37,12 @@ def unchecked():
 # Whole modules that compile, train, draw many runs or start other programs, the longest first, for a long one that
 # starts last is waited for; `make test-fast` leaves them out.
 SLOW = (
-    "claims/test_notebooks", "claims/test_reproduce", "learn/test_reflow", "runs/test_run", "learn/test_train",
-    "benchmarks/test_gpu", "learn/test_unet", "benchmarks/test_bench", "simulate/test_reduced", "learn/test_integrate",
-    "proofs/test_proofs", "simulate/test_resampling", "simulate/test_flow", "book/test_page", "advice/test_budget",
-    "theory/anydata/test_euler", "theory/anydata/test_densities", "advice/test_rule", "learn/test_denoise",
-    "learn/test_velocity", "runs/test_looks", "benchmarks/test_bench_images", "test_doctests",
-    "theory/anydata/test_points", "theory/anydata/test_heat", "simulate/test_dae", "simulate/test_regression",
+    "benchmarks/test_gpu", "simulate/test_reduced", "learn/test_reflow", "learn/test_train", "runs/test_run",
+    "simulate/test_resampling", "benchmarks/test_bench", "simulate/test_dae", "test_doctests", "learn/test_unet",
+    "theory/anydata/test_euler", "theory/anydata/test_densities", "learn/test_denoise", "theory/anydata/test_points",
+    "simulate/test_flow", "advice/test_budget", "proofs/test_proofs", "book/test_page", "advice/test_rule",
+    "claims/test_reproduce", "learn/test_integrate", "claims/test_notebooks", "runs/test_looks",
+    "simulate/test_regression", "learn/test_velocity", "theory/anydata/test_heat",
 )  # fmt: skip
 
 
