@@ -294,8 +294,7 @@ def memory(bench: Bench) -> Iterator[Row]:
 
 def beside_torch(bench: Bench) -> Iterator[Row]:
     """What JAX takes from a PyTorch training on the same card when a closed form is asked for in between."""
-    kinds = {"as it is": {}, "closed forms on the CPU": {"JAX_PLATFORMS": "cpu"}}
-    for name, flags in kinds.items() if has("torch") else ():
+    for name, flags in (("as it is", {}), ("closed forms on the CPU", {"JAX_PLATFORMS": "cpu"})):
         part = "beside torch"
         yield Row(name, 30, lambda flags=flags, part=part: elsewhere([part], bench, flags)[part])
 
