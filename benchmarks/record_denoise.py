@@ -6,16 +6,11 @@ writes benchmarks/results/denoise_<platform>.json, with another seed into runs/s
 that are there stay unless they are named.
 """
 
-import argparse
-from functools import partial
-
 import jax
 import numpy as np
-from contenders import ROOT
-from recordings import add_seed, record
+from recordings import command
 
 from rfcollapse import data
-from rfcollapse.claims import repeats
 from rfcollapse.learn import denoise, devices
 from rfcollapse.learn.plan import Training
 
@@ -72,7 +67,7 @@ def parted(values):
     return within, values.var() - within
 
 
-PARTS = {  # a part's place decides its key
+PARTS = {  # a part's place decides its key: new ones go to the end
     "digits_10": digits(6, 2, real_fraction=0.1, **MLP),
     "digits_30": digits(6, 2, real_fraction=0.3, **MLP),
     "digits_unet": digits(3, 2, **UNET),
@@ -81,15 +76,5 @@ PARTS = {  # a part's place decides its key
 }
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("part", nargs="*", help="; ".join(PARTS))
-    add_seed(parser)
-    options = parser.parse_args(arguments)
-    key = jax.random.key(options.seed)
-    parts = {name: partial(part, jax.random.fold_in(key, index)) for index, (name, part) in enumerate(PARTS.items())}
-    record(parts, options.part, repeats.results(ROOT, options.seed) / f"denoise_{jax.devices()[0].platform}.json")
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, PARTS, "denoise")

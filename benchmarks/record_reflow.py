@@ -7,20 +7,16 @@ that are there stay unless they are named. Settings were chosen by the error of 
 recorded here.
 """
 
-import argparse
 import sys
-from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contenders import ROOT
-from recordings import add_seed, record
+from recordings import command
 
 from rfcollapse import data
 from rfcollapse.advice import mechanisms, samples
-from rfcollapse.claims import repeats
 from rfcollapse.learn import devices, integrate, reflow
 from rfcollapse.learn.plan import Training
 from rfcollapse.measure import coverage, distances
@@ -216,7 +212,7 @@ def density(points):
     return ["".join(map(str, row)) for row in levels]
 
 
-PARTS = {  # a part's place decides its key
+PARTS = {  # a part's place decides its key: new ones go to the end
     "velocity": velocity,
     "denoiser": denoiser("reflow", "anchored"),
     "dimension": dimension,
@@ -231,15 +227,5 @@ PARTS = {  # a part's place decides its key
 }
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("part", nargs="*", help="; ".join(PARTS))
-    add_seed(parser)
-    options = parser.parse_args(arguments)
-    key = jax.random.key(options.seed)
-    parts = {name: partial(part, jax.random.fold_in(key, index)) for index, (name, part) in enumerate(PARTS.items())}
-    record(parts, options.part, repeats.results(ROOT, options.seed) / f"reflow_{jax.devices()[0].platform}.json")
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, PARTS, "reflow")

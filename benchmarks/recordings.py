@@ -1,5 +1,6 @@
 """What record_*.py have in common: parts that take minutes each, kept in one file, so that a recording can go on."""
 
+import argparse
 import importlib.metadata
 import json
 import platform
@@ -7,8 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Collection
 from datetime import date
+from functools import partial
 from pathlib import Path
 
+import jax
 from contenders import ROOT
 
 from rfcollapse.claims import repeats
@@ -24,6 +27,20 @@ def add_seed(parser):
 
     words = "7, or later:1 (see `rfcollapse reproduce --help`); what is not of seed 0 goes into runs/seed-7/results"
     parser.add_argument("--seed", default="0", type=seed, metavar="N", help=words)
+
+
+def command(about: str, parts: dict[str, Callable], name: str, arguments=None):
+    """The command line of a program whose parts each take a key: PART …, --seed N; writes NAME_<platform>.json.
+
+    A part's place among the parts decides its key.
+    """
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
+    parser.add_argument("part", nargs="*", help="; ".join(parts))
+    add_seed(parser)
+    options = parser.parse_args(arguments)
+    key = jax.random.key(options.seed)
+    keyed = {part: partial(made, jax.random.fold_in(key, index)) for index, (part, made) in enumerate(parts.items())}
+    record(keyed, options.part, repeats.results(ROOT, options.seed) / f"{name}_{jax.devices()[0].platform}.json")
 
 
 def record(parts: dict[str, Callable[[], object]], wanted: Collection[str], path: Path):

@@ -9,13 +9,16 @@ The import hook must be installed before rfcollapse is imported. Tests of bad in
 they meet the words of `rfcollapse.check` as a user without beartype does.
 """
 
+import importlib.metadata
 import importlib.util
 import os
 from pathlib import Path
 
 import jaxtyping
 
-FLAGS = "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+FLAGS = "--xla_backend_optimization_level=1"
+if importlib.metadata.version("jaxlib").startswith("0.10."):  # a flag that jaxlib does not know ends the process
+    FLAGS += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 jaxtyping.install_import_hook("rfcollapse", "beartype.beartype" if importlib.util.find_spec("beartype") else None)

@@ -17,9 +17,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .. import check
+from ..measure.moments import moments
 from ..schemes import SOURCES
 from . import devices
-from .pairs import Pairs
+from .pairs import Pairs, on_host
 from .plan import Training
 from .reflow import WIDEST, new_models, per_seed
 from .train import train
@@ -157,15 +158,16 @@ def run(
         if index == 0:
             nets = new_models(key_model, real.shape[2], seeds, model, "denoiser", **(options or {}))
         pool = _pool(key_pool, latest, real, fraction) if index else real
-        rows = Pairs(pool, pool, np.ones(pool.shape[:2]), np.zeros(pool.shape[:2], bool))
+        placed = pool if on_host(*pool.shape) else jnp.asarray(pool)
+        rows = Pairs(placed, placed, jnp.ones(pool.shape[:2]), jnp.zeros(pool.shape[:2], bool))
         nets, _ = train(key_training, nets, rows, training=training, ridge=noise_std**2, round=index, at_data=True)
         models = eqx.filter_vmap(OneLevelDenoiser)(nets.net, basis, one, 0 * one, 0 * one)
-        noisy_pool = np.concatenate([pool] * FRESH, axis=1)
+        copies = np.concatenate([pool] * FRESH, axis=1)
         if refit:
-            models = _refitted(models, noisy_pool, *_denoised(key_fit, models, noisy_pool, noise_std, mesh))
-        _, judged = _denoised(key_judge, models, noisy_pool, noise_std, mesh)
+            models = _refitted(models, copies, *_denoised(key_fit, models, copies, noise_std, mesh))
+        _, judged = _denoised(key_judge, models, copies, noise_std, mesh)
         _, made = _denoised(key_made, models, pool if resample_from == "pool" else latest, resample_std, mesh)
-        finished.append(DenoiseRound(index, models, made, *_measured(pool, noisy_pool, judged, made)))
+        finished.append(DenoiseRound(index, models, made, *_measured(pool, copies, judged, made)))
         latest = made
         if on_round is not None:
             on_round(finished[-1])
@@ -222,15 +224,15 @@ def _denoise(params, rows, keys, std, *, static, mesh):
 
 def _measured(pool, clean, judged, made):
     """`DenoiseRound` from its variance on."""
-    kept = slice(None if pool.shape[2] <= WIDEST else 0)
     loss, defect, residual = [], [], []
+    kept = slice(None if pool.shape[2] <= WIDEST else 0)
     for rows, seen, denoised in zip(pool, clean, judged):
         error = seen - denoised.astype(np.float64)
         loss.append((error**2).sum() / len(error))
         defect.append(((denoised - rows.mean(axis=0, dtype=np.float64)) * error).sum() / len(error))
         residual.append(error[:, kept].T @ error[:, kept] / len(error))
-    covariances = _covariance(pool[..., kept]), np.array(residual), _covariance(made[..., kept])
-    return _total_variance(made), _total_variance(pool), np.array(loss), np.array(defect), *covariances
+    of_pool, of_made = map(_covariance, (pool, made)) if kept.stop is None else 2 * [np.array(residual)]  # all empty
+    return _total_variance(made), _total_variance(pool), *map(np.array, (loss, defect, of_pool, residual, of_made))
 
 
 def _total_variance(rows):
@@ -238,5 +240,4 @@ def _total_variance(rows):
 
 
 def _covariance(rows):
-    centred = (one - one.mean(axis=0, dtype=np.float64) for one in rows)
-    return np.array([one.T @ one / len(one) for one in centred])
+    return np.array([moments([one]).covariance for one in rows])

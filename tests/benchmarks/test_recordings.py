@@ -3,8 +3,10 @@
 import argparse
 import json
 
+import jax
 import pytest
-from recordings import add_seed, record
+import recordings
+from recordings import add_seed, command, record
 
 
 def test_what_is_there_stays_unless_it_is_named(tmp_path):
@@ -31,6 +33,24 @@ def test_what_is_there_stays_unless_it_is_named(tmp_path):
     assert {"device", "date", "versions", "seconds"} <= set(json.loads(path.read_text())["a"])
     with pytest.raises(KeyError):
         record(parts, ["d"], path)
+
+
+def test_parts_are_named_and_keyed_on_the_command_line(tmp_path, monkeypatch):
+    """Each part's key is its own, whatever else is made, and another seed's goes elsewhere."""
+    monkeypatch.setattr(recordings, "ROOT", tmp_path)
+    parts = {name: lambda key: jax.random.key_data(key).tolist() for name in "ab"}
+
+    def made(folder):
+        (path,) = (tmp_path / folder).glob("some_*.json")
+        return {name: entry["result"] for name, entry in json.loads(path.read_text()).items()}
+
+    command("Some.", parts, "some", ["b"])
+    assert made("benchmarks/results").keys() == {"b"}
+    command("Some.", parts, "some", [])
+    both = made("benchmarks/results")
+    assert both["b"] == jax.random.key_data(jax.random.fold_in(jax.random.key(0), 1)).tolist() != both["a"]
+    command("Some.", parts, "some", ["a", "--seed", "7"])
+    assert made("runs/seed-7/results")["a"] not in both.values()
 
 
 def test_the_seed_is_a_number(capsys):
