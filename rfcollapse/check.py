@@ -147,6 +147,14 @@ def covariance(name, value):
     return matrix
 
 
+def real_given(real_fraction, **real):
+    """Refuses a real fraction above 0 where what it needs is None; a tracer may be above 0."""
+    lacking = any(value is None for value in real.values())
+    if lacking and (isinstance(real_fraction, jax.core.Tracer) or bool(jnp.any(real_fraction > 0))):
+        verb = "is" if len(real) == 1 else "are"
+        raise ValueError(f"{' and '.join(real)} {verb} needed when real_fraction is above 0; got None")
+
+
 def broadcastable(**arrays):
     """The common shape of arrays that are combined elementwise; ValueError where there is none."""
     shapes = {name: jnp.shape(array) for name, array in arrays.items()}

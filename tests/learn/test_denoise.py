@@ -91,6 +91,16 @@ def test_own_data_may_be_passed_on_without_the_pool():
     np.testing.assert_allclose(kept[1].samples[:, :9], second, rtol=1e-4, atol=1e-5)
 
 
+def test_wide_data_keep_no_matrices():
+    """Above d = 1024; the totals are there all the same."""
+    rows = np.random.default_rng(2).normal(size=(30, 1025))
+    quick = Training(steps=2, batch=8, learning_rate=5e-3, chunk=2)
+    run = denoise.run(KEY, rows, noise_std=1.0, rounds=1, seeds=1, training=quick, options={"width": 4, "depth": 1})
+    assert [matrices.shape for matrices in (run.covariance, run.residual, run.made)] == 3 * [(1, 1, 0, 0)]
+    np.testing.assert_allclose(run.pool[0, 0], rows.var(axis=0).sum(), rtol=1e-6)
+    assert np.isfinite(run.loss).all() and np.isfinite(run.variance).all()
+
+
 def test_bad_settings_are_refused(unchecked):
     for wrong, words in (
         ({"noise_std": 0.0}, "noise_std must be greater than 0"),

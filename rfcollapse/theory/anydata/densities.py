@@ -15,12 +15,10 @@ from scipy.interpolate import CubicSpline
 from ... import check
 from ...check import FractionScalar, NonnegativeScalar, PositiveScalar
 from ...schemes import mixed
-from .posterior import blurred, posterior
+from .posterior import REACH, blurred, inverse, posterior
 
 COARSEST = 1.5  # spacings of the points to a σ or s: a sum over them is an integral up to 2 exp(−2π² COARSEST²)
-REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
 ALLOWED = 1e-6  # error of a density's mass, and of its second moment
-NEWTON = 4  # steps, from a start by linear interpolation
 
 
 def increasing(name, value):
@@ -72,32 +70,27 @@ def density_round(
         3.2
     """
     resample_std = noise_std if resample_std is None else resample_std
-    if real_density is None:
-        if real_fraction > 0:
-            raise ValueError("real_density is needed when real_fraction is above 0; got None")
-        real_density = density
-    pool = mixed(density, real_density, real_fraction)
+    check.real_given(real_fraction, real_density=real_density)
+    pool = mixed(density, density if real_density is None else real_density, real_fraction)
     resolved(points, noise_std, resample_std)
     log_mass = jnp.log(masses_of(points, pool))
     reach = REACH * float(jnp.maximum(noise_std, resample_std))
     seen = jnp.linspace(float(points[0]) - reach, float(points[-1]) + reach, 2 * len(points))
-    mean, *_ = posterior(points, log_mass, noise_std, seen)
-    y = jnp.interp(points, mean, seen)
-    for _ in range(NEWTON):
-        mean_there, spread, _ = posterior(points, log_mass, noise_std, y)
-        step = (mean_there - points) * noise_std**2 / jnp.where(spread > 0, spread, 1.0)
-        y = y - jnp.clip(step, seen[0] - seen[1], seen[1] - seen[0])
-    slope = posterior(points, log_mass, noise_std, y)[1] / noise_std**2
+
+    def denoiser(y):
+        mean, spread, _ = posterior(points, log_mass, noise_std, y)
+        return mean, spread / noise_std**2
+
+    y, (mean, _) = inverse(denoiser, points, seen), denoiser(seen)
+    _, slope = denoiser(y)
     inside = (mean[0] < points) & (points < mean[-1]) & (slope > 0)
     after = jnp.where(inside, _seen_density(points, pool, log_mass, resample_std, y) / slope, 0.0)
     # The same mass and second moment by sums over y, which ask nothing of the new density.
     there = _seen_density(points, pool, log_mass, resample_std, seen)
     mass, second = (jnp.trapezoid(there * power, seen) for power in (1.0, mean**2))
     found = jnp.trapezoid(after, points)
-    missed = (
-        abs(found - mass) > ALLOWED * mass or abs(jnp.trapezoid(after * points**2, points) - second) > ALLOWED * second
-    )
-    if missed:
+    found_second = jnp.trapezoid(after * points**2, points)
+    if abs(found - mass) > ALLOWED * mass or abs(found_second - second) > ALLOWED * second:
         raise ValueError(
             f"points {float(points[0]):.4g} … {float(points[-1]):.4g} do not resolve the next density, whose mass on "
             f"them is {float(found):.8g}: a mode is narrower than the grid (see quantile_round), or the law wider"

@@ -16,13 +16,11 @@ from scipy.interpolate import CubicSpline
 from ... import check
 from ...check import Count
 from .densities import COARSEST, Points, Values, masses_of, resolved
-from .posterior import AT_ONCE, blurred, posterior
+from .posterior import AT_ONCE, REACH, blurred, inverse, posterior
 
 NODES = (1001, 2001, 4001, 8001, 16_001, 32_001)  # of the noise x0, an even grid: as many as it takes
-REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
 ALLOWED = 1e-9  # of the second moment, change from one number of nodes to the next
 MOST_TIMES, FEWEST_TIMES = 16, 6  # of the Gauss–Legendre rule in t
-NEWTON = 3  # steps, from a start by linear interpolation
 
 
 @check.arguments
@@ -49,9 +47,9 @@ def euler_loss(points: Points, density: Values, steps: Count) -> Float[Array, ""
     mass = masses_of(points, density)
     if steps > 1:
         resolved(points, 1 / (steps - 1))
-    second, coarse = mass @ points**2, jnp.inf
+    log_mass, second, coarse = jnp.log(mass), mass @ points**2, jnp.inf
     for nodes in NODES:
-        fine = _stepped(points, jnp.log(mass), steps, nodes)
+        fine = _stepped(points, log_mass, steps, nodes)
         if abs(fine - coarse) <= ALLOWED * second:
             return second - fine
         coarse = fine
@@ -110,10 +108,7 @@ def _pushed(points, mass, level, times):
             return chances, blurred(t * points, log_mass, left, x)
 
         grid = jnp.linspace(t * points[0] - REACH * left, t * points[-1] + REACH * left, len(points))
-        x = jnp.interp(level, below(grid)[0], grid)
-        for _ in range(NEWTON):
-            reached, slope = below(x)
-            x = x - jnp.clip((reached - level) / jnp.where(slope > 0, slope, 1.0), grid[0] - grid[1], grid[1] - grid[0])
+        x = inverse(below, level, grid)
         mean, second, third = posterior(points, log_mass, left, x, scale=t)
         acceleration = ((x - t * mean) * second - t * third) / left**4
         return jnp.trapezoid(points * blurred(t * points, log_mass, left, x) * acceleration, points)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from ... import check
 from ...check import FractionScalar, Nonnegative, Positive, PositiveScalar
-from .quantiles import observed, passed_on
+from .quantiles import observed, passed_on, pooled
 
 NODES = 4001  # of the trapezoidal rule in Z
 WIDEST = 20.0  # a/σ of `two_points_levels`
@@ -90,9 +90,7 @@ def _settled(ratio, fraction, seen, start):
 
     def advance(state):
         atoms, mass, variance, _, j = state
-        pool = jnp.concatenate([atoms, real])
-        pool_mass = jnp.concatenate([(1 - fraction) * mass, fraction * real_mass])
-        atoms, mass = passed_on(pool, pool_mass, 1.0, 1.0, seen)
+        atoms, mass = passed_on(*pooled(atoms, mass, real, real_mass, fraction), 1.0, 1.0, seen)
         mass = mass / mass.sum()
         after = mass @ atoms**2
         return atoms, mass, after, jnp.abs(after - variance), j + 1

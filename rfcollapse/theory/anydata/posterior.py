@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 AT_ONCE = 256  # observations that are compared with all atoms at a time: memory
+REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
+NEWTON = 4  # steps, from a start by linear interpolation
 
 
 @jax.jit
@@ -28,3 +30,16 @@ def blurred(atoms, log_mass, noise_std, seen):
         return jax.nn.logsumexp(log_mass - ((y - atoms) / noise_std) ** 2 / 2)
 
     return jnp.exp(jax.lax.map(one, seen, batch_size=AT_ONCE)) / (noise_std * np.sqrt(2 * np.pi))
+
+
+def inverse(increasing, level, grid):
+    """The x at which an increasing function takes a level, increasing(x) being its values and its slopes.
+
+    Interpolated between points of an even grid, then Newton's steps, none of them wider than the grid's.
+    """
+    widest = grid[1] - grid[0]
+    x = jnp.interp(level, increasing(grid)[0], grid)
+    for _ in range(NEWTON):
+        value, slope = increasing(x)
+        x = x - jnp.clip((value - level) / jnp.where(slope > 0, slope, 1.0), -widest, widest)
+    return x

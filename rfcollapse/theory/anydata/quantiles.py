@@ -14,9 +14,8 @@ from jaxtyping import Array, Float, Real
 
 from ... import check
 from ...check import FractionScalar, NonnegativeScalar, PositiveScalar
-from .posterior import blurred, posterior
+from .posterior import REACH, blurred, posterior
 
-REACH = 9.0  # standard deviations of the noise beyond which nothing is counted
 FINE = 2.0  # observations per s: a sum over them is an integral up to 2 exp(−2π² FINE²)
 POLES = 4.0  # observations up to the nearest pole of D, πσ²/range off the real line: the same up to exp(−2π POLES)
 MOST = 16_384  # observations
@@ -80,12 +79,9 @@ def quantile_round(
         3.7256
     """
     resample_std = noise_std if resample_std is None else resample_std
-    if real_quantiles is None or real_mass is None:
-        if real_fraction > 0:
-            raise ValueError("real_quantiles and real_mass are needed when real_fraction is above 0; got None")
-        real_quantiles, real_mass = jnp.zeros(0), jnp.zeros(0)
-    atoms = jnp.concatenate([quantiles, real_quantiles])
-    pool_mass = jnp.concatenate([(1 - real_fraction) * mass, real_fraction * real_mass])
+    check.real_given(real_fraction, real_quantiles=real_quantiles, real_mass=real_mass)
+    real = (quantiles[:0], mass[:0]) if real_fraction == 0 else (real_quantiles, real_mass)
+    atoms, pool_mass = pooled(quantiles, mass, *real, real_fraction)
     if resample_std == 0:
         order = jnp.argsort(atoms)
         return _increasing(posterior(atoms, jnp.log(pool_mass), noise_std, atoms[order])[0]), pool_mass[order]
@@ -103,6 +99,11 @@ def observed(low, high, noise_std, resample_std):
             f"data from {low:.4g} to {high:.4g} are too wide beside the noise: {count} quantiles, of {MOST}"
         )
     return low - reach, high + reach, max(64, 2 ** math.ceil(math.log2(count)))  # few sizes, so few programs compiled
+
+
+def pooled(atoms, mass, real, real_mass, real_fraction):
+    """Atoms of the pool and their masses."""
+    return jnp.concatenate([atoms, real]), jnp.concatenate([(1 - real_fraction) * mass, real_fraction * real_mass])
 
 
 @jax.jit

@@ -45,10 +45,8 @@ def next_variance(
         2.25
     """
     resample_std = noise_std if resample_std is None else resample_std
-    if real_variance is None:
-        if isinstance(real_fraction, jax.core.Tracer) or bool(jnp.any(real_fraction > 0)):
-            raise ValueError("real_variance is needed when real_fraction is above 0; got None")
-        real_variance = variance
+    check.real_given(real_fraction, real_variance=real_variance)
+    real_variance = variance if real_variance is None else real_variance
     settings = real_variance, real_fraction, noise_std**2, resample_std**2, resample_from == "pool"
     return one_round(variance, variance, *settings)
 
