@@ -13,6 +13,7 @@ from recordings import command
 from rfcollapse import data
 from rfcollapse.learn import denoise, devices
 from rfcollapse.learn.plan import Training
+from rfcollapse.measure.moments import within_and_between
 
 devices.use_all_cores()  # one XLA device per core: seeds train side by side
 
@@ -56,15 +57,8 @@ def clocks(key, count=20_000, rounds=4, noise_std=0.5):
     run = denoise.run(
         key, rows, noise_std=noise_std, rounds=rounds, on_round=lambda one: kept.append(one.samples), **settings
     )
-    parts = np.array([[parted(seed[:, 0]) for seed in made] for made in kept])
+    parts = np.array([[within_and_between(seed, seed[:, 0] > 0) for seed in made] for made in kept])
     return {"parts": parts.swapaxes(0, 1).round(5).tolist(), "loss": run.loss.round(5).tolist()}
-
-
-def parted(values):
-    """Variance within the signs of values and between them."""
-    right = values > 0
-    within = sum(values[side].var() * side.mean() for side in (right, ~right))
-    return within, values.var() - within
 
 
 PARTS = {  # a part's place decides its key: new ones go to the end

@@ -109,9 +109,9 @@ class Dae(Mechanism):
         if self.resample_std != self.noise_std:
             return ""
         return (
-            "For any other denoiser at its optimum (a network, any data) that passes its pool on so, what is kept here "
-            "is a floor, by theorem: it may need far less real data, the less Gaussian they are. What it loses, its "
-            "training losses say: each round's is the total variance forgotten"
+            "For the best denoiser of any data (the conditional mean; a network, as far as it comes to that) that passes "
+            "its pool on so, what is kept here is a floor, by theorem: it may need far less real data, the less Gaussian "
+            "they are. What a fit at its optimum loses, its training losses say: each round's is the variance forgotten"
         )
 
     def one_round(self, variance, fraction, real):

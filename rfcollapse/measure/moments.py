@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float, Real
+from jaxtyping import Float, Real, Shaped
 
 from .. import check
 
@@ -61,6 +61,33 @@ def moments(chunks: Iterable[Real[ArrayLike, "_ d"]]) -> Moments:
     if count == 0:
         raise ValueError("chunks must hold at least one array; got none")
     return Moments(count, mean, covariance)
+
+
+def within_and_between(
+    rows: Real[ArrayLike, "n d"], groups: Shaped[ArrayLike, " n"], weights: Real[ArrayLike, " n"] | None = None
+) -> tuple[float, float]:
+    """Total variance within groups, Σ p_g Var(x | g), and between them, Σ p_g |x̄_g − x̄|²; they add up to the whole.
+
+    Args:
+        rows: finite samples, or the values that a law takes.
+        groups: of each row, by any names.
+        weights: ≥ 0, of each row; None: all alike.
+
+    Example:
+        >>> from rfcollapse.measure.moments import within_and_between
+        >>> within_and_between([[-3.0], [-1.0], [2.0]], [0, 0, 1], [1, 1, 2])
+        (0.5, 4.0)
+    """
+    rows = check.table("rows", rows)
+    mass = np.ones(len(rows)) if weights is None else np.asarray(check.nonnegative("weights", weights))
+    mass, mean = mass / mass.sum(), np.average(rows, axis=0, weights=mass)
+    between = 0.0
+    for group in np.unique(groups):
+        here = np.asarray(groups) == group
+        if share := mass[here].sum():
+            between += share * ((np.average(rows[here], axis=0, weights=mass[here]) - mean) ** 2).sum()
+    whole = mass @ ((rows - mean) ** 2).sum(axis=1)
+    return float(whole - between), float(between)
 
 
 def power_sums(

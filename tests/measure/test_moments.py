@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rfcollapse import data
-from rfcollapse.measure.moments import moments, power_sums
+from rfcollapse.measure.moments import moments, power_sums, within_and_between
 
 
 def rng(seed):
@@ -28,6 +28,17 @@ def test_moments_take_the_chunks_of_a_file(tmp_path):
     np.save(tmp_path / "x.npy", samples.astype(np.float32))
     result = moments(data.sample_chunks(tmp_path / "x.npy", rows=16))
     np.testing.assert_allclose(result.covariance, np.cov(samples.T, bias=True), rtol=1e-5, atol=1e-6)
+
+
+def test_within_and_between_groups():
+    """Against the law of total variance, group by group, with whole weights as repeated rows."""
+    rows, groups = rng(6).normal(size=(60, 3)) * [1, 2, 3], rng(7).integers(0, 3, 60)
+    weights = rng(8).integers(0, 3, 60)
+    many, names = np.repeat(rows, weights, axis=0), np.repeat(groups, weights)
+    within = sum(many[names == g].var(axis=0).sum() * np.mean(names == g) for g in range(3))
+    found = within_and_between(rows, groups, weights)
+    np.testing.assert_allclose(found, (within, many.var(axis=0).sum() - within), rtol=1e-12)
+    np.testing.assert_allclose(within_and_between(many, names.astype(str)), found, rtol=1e-12)
 
 
 @pytest.mark.parametrize("cuts", [[], [1, 30, 30, 31, 65]])
