@@ -109,9 +109,8 @@ class Dae(Mechanism):
         if self.resample_std != self.noise_std:
             return ""
         return (
-            "For the best denoiser of any data (the conditional mean; a network, as far as it comes to that) that passes "
-            "its pool on so, what is kept here is a floor, by theorem: it may need far less real data, the less Gaussian "
-            "they are. What a fit at its optimum loses, its training losses say: each round's is the variance forgotten"
+            "For the best denoiser of any data (the conditional mean) that passes its pool on so, what is kept here is "
+            "a floor, by theorem: the less Gaussian the data, the less real data it may need"
         )
 
     def one_round(self, variance, fraction, real):

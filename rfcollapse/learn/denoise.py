@@ -154,13 +154,13 @@ def run(
     one = jnp.ones((seeds, real.shape[2]), jnp.float32)
     for index in range(rounds):
         keys = jax.random.split(jax.random.fold_in(key, index), 6)
-        key_model, key_pool, key_training, key_fit, key_judge, key_made = keys
+        key_model, key_pool, key_train, key_fit, key_judge, key_made = keys
         if index == 0:
             nets = new_models(key_model, real.shape[2], seeds, model, "denoiser", **(options or {}))
         pool = _pool(key_pool, latest, real, fraction) if index else real
         placed = pool if on_host(*pool.shape) else jnp.asarray(pool)
         rows = Pairs(placed, placed, jnp.ones(pool.shape[:2]), jnp.zeros(pool.shape[:2], bool))
-        nets, _ = train(key_training, nets, rows, training=training, ridge=noise_std**2, round=index, at_data=True)
+        nets, _ = train(key_train, nets, rows, training=training, ridge=noise_std**2, round=index, at_data=True)
         models = eqx.filter_vmap(OneLevelDenoiser)(nets.net, basis, one, 0 * one, 0 * one)
         copies = np.concatenate([pool] * FRESH, axis=1)
         if refit:
@@ -200,7 +200,7 @@ def _refitted(models, clean, noisy, denoised):
         gram, cross = given @ np.swapaxes(given, 1, 2), given @ target[:, :, None]
         # A direction without variance is left as it is: the least change that fits.
         fitted.append((np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ cross)[:, :, 0].T)
-    parts = map(jnp.asarray, np.moveaxis(np.array(fitted, np.float32), 1, 0))
+    parts = jnp.moveaxis(jnp.asarray(fitted, jnp.float32), 1, 0)
     return eqx.filter_vmap(OneLevelDenoiser)(models.net, models.basis, *parts)
 
 

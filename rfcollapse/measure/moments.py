@@ -78,16 +78,14 @@ def within_and_between(
         >>> within_and_between([[-3.0], [-1.0], [2.0]], [0, 0, 1], [1, 1, 2])
         (0.5, 4.0)
     """
-    rows = check.table("rows", rows)
+    rows, groups = check.table("rows", rows), np.asarray(groups)
     mass = np.ones(len(rows)) if weights is None else np.asarray(check.nonnegative("weights", weights))
-    mass, mean = mass / mass.sum(), np.average(rows, axis=0, weights=mass)
-    between = 0.0
-    for group in np.unique(groups):
-        here = np.asarray(groups) == group
-        if share := mass[here].sum():
-            between += share * ((np.average(rows[here], axis=0, weights=mass[here]) - mean) ** 2).sum()
-    whole = mass @ ((rows - mean) ** 2).sum(axis=1)
-    return float(whole - between), float(between)
+    mass = mass / mass.sum()
+    mean = mass @ rows
+    parts = (groups == np.unique(groups[mass > 0])[:, None]) * mass  # (groups, n)
+    share = parts.sum(axis=1)
+    between = share @ ((parts @ rows / share[:, None] - mean) ** 2).sum(axis=1)
+    return float(mass @ ((rows - mean) ** 2).sum(axis=1) - between), float(between)
 
 
 def power_sums(

@@ -76,8 +76,7 @@ def settled_fraction(retention: Fraction, real_variance: Nonnegative, loss: Nonn
         >>> float(anydata.settled_fraction(0.5, 4.0, 0.5))
         0.25
     """
-    lost = (1 - retention) * real_variance
-    return jnp.where(loss == 0, 0.0, loss / lost)
+    return jnp.where(loss == 0, 0.0, loss / ((1 - retention) * real_variance))
 
 
 @check.arguments

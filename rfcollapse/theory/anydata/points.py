@@ -75,10 +75,9 @@ def two_points_levels(
     if fraction == 0:
         return jnp.zeros(1)
     seen = jnp.linspace(*observed(-ratio, ratio, 1.0, 1.0))
-    found = [_settled(ratio, fraction, seen, start) for start in (LEFT**0.5, 1.0)]
-    if not all(np.isfinite(found)):
+    low, high = (float(_settled(ratio, fraction, seen, start)) for start in (LEFT**0.5, 1.0))
+    if not np.isfinite(low + high):
         raise ValueError(f"no level within {MOST_ROUNDS} rounds: real_fraction = {fraction:.6g} is next to critical")
-    low, high = found
     levels = [low, high] if high - low > 1e-6 * high else [high]
     return noise_std**2 * jnp.asarray(levels)
 
@@ -86,11 +85,11 @@ def two_points_levels(
 @jax.jit
 def _settled(ratio, fraction, seen, start):
     """The variance in units of σ² where a run from ±start·a stands still; NaN where it does not."""
-    real, real_mass = jnp.array([-1.0, 1.0]) * ratio, jnp.full(2, 0.5)
+    real = jnp.array([-1.0, 1.0]) * ratio, jnp.full(2, 0.5)
 
     def advance(state):
         atoms, mass, variance, _, j = state
-        atoms, mass = passed_on(*pooled(atoms, mass, real, real_mass, fraction), 1.0, 1.0, seen)
+        atoms, mass = passed_on(*pooled(atoms, mass, *real, fraction), 1.0, 1.0, seen)
         mass = mass / mass.sum()
         after = mass @ atoms**2
         return atoms, mass, after, jnp.abs(after - variance), j + 1
