@@ -11,7 +11,7 @@ import numpy as np
 from recordings import command
 
 from rfcollapse import data
-from rfcollapse.learn import denoise, devices
+from rfcollapse.learn import classifier, denoise, devices
 from rfcollapse.learn.plan import Training
 from rfcollapse.measure.moments import within_and_between
 
@@ -19,6 +19,8 @@ devices.use_all_cores()  # one XLA device per core: seeds train side by side
 
 SEEDS = 8
 MLP = dict(options={"width": 256, "depth": 2}, training=Training(steps=1000, batch=128, learning_rate=2e-3))
+WIDE = dict(options={"width": 512, "depth": 2}, training=Training(steps=1500, batch=128, learning_rate=1e-3))
+LONG = dict(options={"width": 64, "depth": 3}, training=Training(steps=4000, batch=128, learning_rate=5e-3))
 UNET = dict(model="unet", options={"shape": (8, 8), "channels": 16})
 UNET |= dict(training=Training(steps=1000, batch=128, learning_rate=2e-3))
 
@@ -33,15 +35,70 @@ def digits(rounds, copies, *, every=False, **settings):
         images = data.digits()
         rows = np.tile(4 * images.scale * np.asarray(images.samples), (copies, 1))
         run = denoise.run(key, rows, noise_std=1.0, rounds=rounds, seeds=SEEDS, **settings)
-        kept = {name: getattr(run, name).round(5) for name in ("variance", "pool", "loss", "scale_defect")}
-        if every:
-            axes = np.linalg.eigh(np.cov(rows.T))[1][:, :-11:-1]
-            for name in ("covariance", "residual", "made"):
-                matrices = getattr(run, name)
-                kept[f"{name}_along"] = np.einsum("di,srde,ei->sri", axes, matrices, axes).round(5)
-                kept[f"{name}_eigenvalues"] = np.linalg.eigvalsh(matrices)[:, :, ::-1].astype(np.float32)
-            kept["shown"] = run.shown[0, :, :12].round(2)
-        return {name: values.tolist() for name, values in kept.items()}
+        more = along(run, rows) | {"shown": run.shown[0, :, :12].round(2).tolist()} if every else {}
+        return totals(run) | more
+
+    return part
+
+
+def totals(run):
+    """What each round has, pays and leaves."""
+    return {name: getattr(run, name).round(5).tolist() for name in ("variance", "pool", "loss", "scale_defect")}
+
+
+def along(run, rows, count=None):
+    """Variances along the first ten principal directions of the real rows, and so many eigenvalues."""
+    axes, kept = np.linalg.eigh(np.cov(rows.T))[1][:, :-11:-1], {}
+    for name in ("covariance", "residual", "made"):
+        matrices = getattr(run, name)
+        kept[f"{name}_along"] = np.einsum("di,srde,ei->sri", axes, matrices, axes).round(5).tolist()
+        values = np.linalg.eigvalsh(matrices)[:, :, ::-1][:, :, :count]
+        kept[f"{name}_eigenvalues"] = values.astype(np.float32).tolist()
+    return kept
+
+
+def fashion(alpha, shown):
+    """5,000 garments, pixels in [-1, 1] and centred, at σ = .5: also variance within classes and between them.
+
+    Of the first of each class what became of it after each round in `shown`, in whole grey values from 0 to 255.
+    """
+
+    def part(key):
+        images = data.fashion()
+        unit = 2 * images.scale
+        rows = np.asarray(unit * np.asarray(images.samples), np.float32)
+        judge = classifier.train_classifier(jax.random.fold_in(key, 10), images.samples, images.labels)
+        parts = []
+
+        def measure(samples):
+            parts.append([within_and_between(one, np.asarray(judge.classes(one / unit))) for one in samples])
+
+        measure(np.broadcast_to(rows, (SEEDS, *rows.shape)))
+        settings = dict(noise_std=0.5, rounds=6, seeds=SEEDS, real_fraction=alpha, **WIDE)
+        run = denoise.run(key, rows, on_round=lambda one: measure(one.samples), **settings)
+        first = [int(np.argmax(images.labels[: denoise.SHOWN] == label)) for label in range(10)]
+        grey = images.pixels(run.shown[0][np.ix_(shown, first)] / unit).reshape(len(shown), 10, -1)
+        right = float((judge.classes(images.samples) == images.labels).mean())
+        more = {"parts": np.array(parts).swapaxes(0, 1).round(4).tolist(), "classifier": right}
+        more["shown"] = (255 * grey).clip(0, 255).round().astype(int).tolist()
+        return totals(run) | along(run, rows, 50) | more
+
+    return part
+
+
+def photos(key):
+    """Colour patches of 8 × 8 pixels, whose values have variance 1 on average, at σ = .25, each patch four times."""
+    rows = np.tile(np.asarray(data.photo_patches(8).samples, np.float32), (4, 1))
+    return totals(denoise.run(key, rows, noise_std=0.25, rounds=6, seeds=SEEDS, **MLP))
+
+
+def points(alpha, rounds, start=1.0):
+    """Two points ±3 at σ = 1, from so much of their distance: variances and losses, round by round."""
+
+    def part(key, count=20_000):
+        real = np.where(np.arange(count)[:, None] % 2, 3.0, -3.0)
+        settings = dict(noise_std=1.0, rounds=rounds, seeds=SEEDS, real_fraction=alpha, **LONG)
+        return totals(denoise.run(key, real, start=start * real, **settings))
 
     return part
 
@@ -52,11 +109,8 @@ def clocks(key, count=20_000, rounds=4, noise_std=0.5):
     sides = jax.random.rademacher(which, (SEEDS, count, 1), dtype=np.float32)
     rows = np.asarray(1.9 * sides + 0.6 * jax.random.normal(inside, sides.shape, dtype=np.float32))
     kept = [rows]
-    training = Training(steps=4000, batch=128, learning_rate=5e-3)
-    settings = dict(seeds=SEEDS, options={"width": 64, "depth": 3}, training=training)
-    run = denoise.run(
-        key, rows, noise_std=noise_std, rounds=rounds, on_round=lambda one: kept.append(one.samples), **settings
-    )
+    settings = dict(noise_std=noise_std, rounds=rounds, seeds=SEEDS, **LONG)
+    run = denoise.run(key, rows, on_round=lambda one: kept.append(one.samples), **settings)
     parts = np.array([[within_and_between(seed, seed[:, 0] > 0) for seed in made] for made in kept])
     return {"parts": parts.swapaxes(0, 1).round(5).tolist(), "loss": run.loss.round(5).tolist()}
 
@@ -67,6 +121,13 @@ PARTS = {  # a part's place decides its key: new ones go to the end
     "digits_unet": digits(3, 2, **UNET),
     "clocks": clocks,
     "digits": digits(6, 12, every=True, **MLP),
+    "fashion": fashion(0.0, [0, 1, 2, 4, 6]),
+    "fashion_10": fashion(0.1, [6]),
+    "fashion_30": fashion(0.3, [6]),
+    "photos": photos,
+    "points_held": points(0.1, 60),
+    "points_lost": points(0.1, 30, start=0.1),
+    "points_calm": points(0.05, 200),
 }
 
 

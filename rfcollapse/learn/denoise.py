@@ -79,9 +79,9 @@ class DenoiseRun(NamedTuple):
 
     models: tuple[OneLevelDenoiser, ...]
     shown: Float[np.ndarray, "seeds rounds_and_start shown d"]
-    """The first rows, up to 64, of each round's data, those of the real data first."""
+    """The first rows, up to 64, of each round's data, those of the start (the real data) first."""
     variance: Float[np.ndarray, "seeds rounds_and_start"]
-    """Total variance of each round's data, that of the real data first."""
+    """Total variance of each round's data, that of the start (the real data) first."""
     pool: Float[np.ndarray, "seeds rounds"]
     loss: Float[np.ndarray, "seeds rounds"]
     scale_defect: Float[np.ndarray, "seeds rounds"]
@@ -99,6 +99,7 @@ def run(
     resample_std: float | None = None,
     real_fraction: float = 0.0,
     resample_from: str = "pool",
+    start: Real[ArrayLike, "n d"] | Real[ArrayLike, "seeds n d"] | None = None,
     model: str = "mlp",
     options: Mapping | None = None,
     seeds: int = 8,
@@ -109,7 +110,7 @@ def run(
     """Trains a denoiser on real data, passes its pool on, trains the next on what it made, for so many rounds.
 
     A pool has n rows: round(αn) real ones and the rest of the round's own, both drawn anew without replacement; that of
-    the first round is the real data. Each net starts from the weights of the last.
+    the first round is the real data, or with `start` such a mixture, too. Each net starts from the weights of the last.
 
     Args:
         key: all that is drawn in round j comes from fold_in(key, j).
@@ -119,6 +120,7 @@ def run(
         resample_std: s ≥ 0 of the pass that generates; None is σ. The loss law needs s = σ.
         real_fraction: α in [0, 1] of the pool.
         resample_from: "pool" passes the pool on, "own" the round's own data; the loss law needs "pool".
+        start: own data of the first round, as many rows as the real ones; None is the real data.
         model: "mlp", "linear" or "unet", see `rfcollapse.learn.velocity`.
         options: of the network's constructor: width, …
         seeds: independent runs.
@@ -147,7 +149,10 @@ def run(
     check.one_of("resample_from", resample_from, SOURCES)
     check.one_of("model", model, tuple(NETS))
     training = training or Training.usual(model)
-    real = latest = per_seed(data, seeds)
+    real = per_seed(data, seeds)
+    first = latest = real if start is None else per_seed(start, seeds)
+    if latest.shape != real.shape:
+        raise ValueError(f"start must have as many rows and columns as data, {real.shape[1:]}; got {latest.shape[1:]}")
     mesh = devices.mesh(seeds, training.shards)
     finished = []
     basis = jnp.asarray(np.linalg.eigh(_covariance(real))[1][:, :, ::-1], jnp.float32)
@@ -157,7 +162,7 @@ def run(
         key_model, key_pool, key_train, key_fit, key_judge, key_made = keys
         if index == 0:
             nets = new_models(key_model, real.shape[2], seeds, model, "denoiser", **(options or {}))
-        pool = _pool(key_pool, latest, real, fraction) if index else real
+        pool = real if latest is real else _pool(key_pool, latest, real, fraction)
         placed = pool if on_host(*pool.shape) else jnp.asarray(pool)
         rows = Pairs(placed, placed, jnp.ones(pool.shape[:2]), jnp.zeros(pool.shape[:2], bool))
         nets, _ = train(key_train, nets, rows, training=training, ridge=noise_std**2, round=index, at_data=True)
@@ -173,8 +178,8 @@ def run(
             on_round(finished[-1])
         finished[-1] = finished[-1]._replace(samples=made[:, :SHOWN])
     _, models, shown, variance, *measured = zip(*finished)
-    shown = np.stack([real[:, :SHOWN], *shown], axis=1)
-    variance = np.stack([_total_variance(real), *variance], axis=1)
+    shown = np.stack([first[:, :SHOWN], *shown], axis=1)
+    variance = np.stack([_total_variance(first), *variance], axis=1)
     return DenoiseRun(models, shown, variance, *(np.stack(values, axis=1) for values in measured))
 
 

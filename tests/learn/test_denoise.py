@@ -45,6 +45,16 @@ def test_the_identity_holds_for_every_fit():
     np.testing.assert_allclose((about**2).sum(axis=2).mean(axis=1), expected[:, 0], atol=0.02 * run.pool.max())
 
 
+def test_a_run_may_start_from_what_is_lost():
+    """The first pool is then a mixture, too, whose mean squares say of how much of which."""
+    start = DATA / 10
+    run = denoise.run(KEY, DATA, start=start, rounds=1, real_fraction=0.25, **SETTINGS)
+    np.testing.assert_allclose(run.variance[:, 0], start.var(axis=1).sum(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(run.pool[:, 0], (0.75 / 100 + 0.25) * DATA.var(axis=1).sum(axis=1), rtol=0.05)
+    with pytest.raises(ValueError, match="start must have as many rows and columns as data"):
+        denoise.run(KEY, DATA, start=start[:, :10], rounds=1, **SETTINGS)
+
+
 def test_rounds_are_chained_and_pools_mixed(rounds):
     run, (first, second) = rounds
     np.testing.assert_allclose(run.pool[:, 0], DATA.var(axis=1).sum(axis=1), rtol=1e-6)
