@@ -71,7 +71,7 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
         raise ValueError(f"{name}: no column varies; the reference must be real data with some variance")
     enough = int(np.searchsorted(np.cumsum(values) / values.sum(), TRACKED_SHARE)) + 1
     directions = np.ascontiguousarray(directions[:, : min(enough, TRACKED, int((values > NULL * values[0]).sum()))])
-    count, variances, kurtosis, points = _followed((chunk[1::2] for chunk in chunks()), mean, directions, name)
+    count, variances, kurtosis, points, _ = _followed((chunk[1::2] for chunk in chunks()), mean, directions, name)
     distances = cdist(points, points)
     radii = np.partition(distances, NEIGHBOURS, axis=1)[:, NEIGHBOURS]  # the nearest is the point itself
     variances[-1] = (count * variances[-1] + half * values.sum()) / (count + half)
@@ -79,13 +79,14 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     return State(Reference(name, mean, directions, counts, variances, kurtosis, points, radii), ())
 
 
-def add(state: State, chunks: Callable[[], Iterator], name: str = "samples") -> State:
+def add(state: State, chunks: Callable[[], Iterator], name: str = "samples", *, loss: float | None = None) -> State:
     """The state with one more round.
 
     Args:
         state: of the rounds before.
         chunks: of the round, at least 20 rows, with the columns of the reference.
         name: where they come from.
+        loss: ≥ 0, of the denoiser that made them, per sample, summed over the columns: for `losses.account`.
 
     Example:
         >>> from rfcollapse.advice import monitor, samples
@@ -95,7 +96,8 @@ def add(state: State, chunks: Callable[[], Iterator], name: str = "samples") -> 
         8192
     """
     known = state.reference
-    count, variances, kurtosis, points = _followed(chunks(), known.mean, known.directions, name)
+    loss = loss if loss is None else float(check.nonnegative("loss", loss))
+    count, variances, kurtosis, points, shift = _followed(chunks(), known.mean, known.directions, name)
     within = cdist(known.points, points) <= known.radii[:, None]
     hits = within.sum(axis=1)
     alone = within[hits == 1].sum(axis=0) / len(hits)  # what each sample covers that no other does
@@ -103,12 +105,12 @@ def add(state: State, chunks: Callable[[], Iterator], name: str = "samples") -> 
     expected = 1 - np.prod((len(hits) - i) / (len(hits) + len(points) - i))
     variances = np.maximum(variances, DEAD * known.variances)
     covered, error = float(np.mean(hits > 0)), float(np.sqrt((alone**2).sum()))
-    latest = Round(name, count, variances, kurtosis, covered, error, float(expected))
+    latest = Round(name, count, variances, kurtosis, covered, error, float(expected), float(shift), loss)
     return state._replace(rounds=(*state.rounds, latest))
 
 
 def _followed(chunks, mean, directions, name):
-    """Rows, central variances and (κ − 1) along directions and in total, and up to 1000 rows, in one pass."""
+    """Rows, central variances and (κ − 1) along directions and in total, up to 1000 rows, |x̄ − mean|²; in one pass."""
     chosen = Reservoir(POINTS)
     sums = power_sums(chosen.passing(_of_width(chunks, len(mean), name)), mean, directions, order=4, norm=True)
     count = int(sums.counts[0])
@@ -121,7 +123,7 @@ def _followed(chunks, mean, directions, name):
     safe = np.where(variances > 0, variances, 1.0)
     kurtosis = np.append(np.where(variances > 0, central / safe**2 - 1, 0.0), fourth_power / square**2 - 1)
     variances = np.append(variances, square - shift)
-    return count, np.maximum(variances, 0.0), np.maximum(kurtosis, 0.0), (chosen.rows - mean) @ directions
+    return count, np.maximum(variances, 0.0), np.maximum(kurtosis, 0.0), (chosen.rows - mean) @ directions, shift
 
 
 def _of_width(chunks, width, name):

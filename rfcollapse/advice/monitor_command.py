@@ -9,6 +9,7 @@ import numpy as np
 from ..data import DATA_HELP
 from ..output import plain
 from . import mechanisms
+from .losses import account, read_losses
 from .monitor import WINDOW, add, judge, start
 from .samples import open_samples
 from .state import load, save
@@ -21,6 +22,9 @@ def add_options(command):
     command.add_argument("--state", metavar="FILE", help="continue from this file, and write it (JSON)")
     command.add_argument("--retain", type=float, default=0.9, metavar="R", help="share of variance to keep (.9)")
     command.add_argument("--real-fraction", type=float, default=0.0, metavar="A", help="α in use (0)")
+    words = "a denoiser's training loss behind each of SAMPLES, per sample; or a file of JSON lines"
+    command.add_argument("--loss", nargs="+", metavar="L", help=words)
+    command.add_argument("--loss-mean", action="store_true", help="losses are means over columns (MSELoss), not sums")
     mechanisms.add_options(command)
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
 
@@ -37,28 +41,35 @@ def command(options) -> int:
     else:
         raise ValueError("--reference REAL is needed" + (f": {options.state} does not exist" if options.state else ""))
     settings = {"retain": options.retain, "real_fraction": options.real_fraction, "mechanism": mechanism}
-    verdicts = []
-    for name in options.rounds:
-        state = add(state, open_samples(name), name)
+    paid = [None] * len(options.rounds)
+    if options.loss:
+        if mechanism is not None and not mechanism.beyond:
+            raise ValueError("--loss: the law is that of a denoiser whose pool is passed on with the noise of training")
+        columns = len(state.reference.mean) if options.loss_mean else 1
+        paid = [columns * loss for loss in read_losses(options.loss, len(options.rounds))]
+    verdicts, accounts = [], []
+    for name, loss in zip(options.rounds, paid):
+        state = add(state, open_samples(name), name, loss=loss)
         verdicts.append(judge(state, **settings))
+        accounts.append(None if loss is None else account(state, real_fraction=options.real_fraction))
     if options.state:
         save(state, options.state)
     alarming = any(verdict.alarms for verdict in verdicts)
     if options.json:
-        rounds = [plain(verdict) for verdict in verdicts]
+        rounds = [plain(verdict) | {"account": plain(one)} for verdict, one in zip(verdicts, accounts)]
         print(json.dumps({"alarm": alarming, "rounds": rounds, "coverage": [x.coverage for x in state.rounds]}))
     else:
-        print(_text(state, verdicts, options.retain, mechanism))
+        print(_text(state, verdicts, accounts, options.retain, mechanism))
     return 2 if alarming else 0
 
 
-def _text(state, verdicts, retain, mechanism):
+def _text(state, verdicts, accounts, retain, mechanism):
     known, last = state.reference, verdicts[-1]
     lines = [
         f"reference {known.name}: {len(known.mean)} columns, {known.directions.shape[1]} directions followed",
         f"{'round':>5}  {'total kept':>10}  {'95 %':>15}  {'poorest direction':>17}  {'coverage':>8}",
     ]
-    for verdict, found in zip(verdicts, state.rounds[-len(verdicts) :]):
+    for verdict, found, one in zip(verdicts, state.rounds[-len(verdicts) :], accounts):
         share = verdict.share
         ends = f"{share.low[-1]:.1%} to {share.high[-1]:.1%}"
         poorest = share.value[:-1].min()
@@ -66,6 +77,11 @@ def _text(state, verdicts, retain, mechanism):
             f"{verdict.round:>5}  {share.value[-1]:>10.1%}  {ends:>15}  {poorest:>17.1%}  {found.coverage:>8.1%}"
         )
         lines += [f"       ALARM {alarm}" for alarm in verdict.alarms]
+        if one:
+            defect = one.scale_defect
+            said = f"lost {one.lost.value:.4g} of the pool's {one.pool:.4g}, paid {one.paid:.4g}"
+            lines.append(f"       {said}: κ {defect.value:.2g} ({defect.low:.2g} to {defect.high:.2g})")
+            lines += [f"       WARNING {warning}" for warning in one.warnings]
     if last.rate is None:
         return "\n".join([*lines, "A rate needs three rounds."])
     rate, left = last.rate, last.rounds_left
@@ -81,5 +97,8 @@ def _text(state, verdicts, retain, mechanism):
     each = "none does" if math.isinf(last.fraction_each) else f"{last.fraction_each:.3g}"
     total = "none does" if math.isinf(last.fraction) else f"{last.fraction:.3g}"
     lines.append(f"real fraction that keeps {retain:.0%}: {total} (every direction followed: {each}), by {why}")
+    if accounts[-1] and rate.low[-1] <= 0 <= rate.high[-1] and last.share.high[-1] < 1:
+        value, low, high = accounts[-1].fraction
+        lines.append(f"this level, settled at that loss, has a real fraction of {value:.3g} ({low:.3g} to {high:.3g})")
     lines.append("ALARM" if last.alarms else "healthy")
     return "\n".join(lines)
