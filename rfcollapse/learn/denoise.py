@@ -183,6 +183,28 @@ def run(
     return DenoiseRun(models, shown, variance, *(np.stack(values, axis=1) for values in measured))
 
 
+def pass_on(key: PRNGKeyArray, models: OneLevelDenoiser, rows: Real[ArrayLike, "..."], std: float):
+    """D(x + sε) of every row, as `run` makes the next data from a pool, here at any s: float32, (seeds, n, d).
+
+    Args:
+        key: draws ε.
+        models: one per seed, of a round.
+        rows: one table for all seeds, or one for each.
+        std: s ≥ 0.
+
+    Example:
+        >>> import jax
+        >>> from rfcollapse.learn import denoise, plan
+        >>> points = 2 * jax.random.normal(jax.random.key(0), (500, 2))
+        >>> quick = plan.Training.usual("mlp", steps=20)
+        >>> run = denoise.run(jax.random.key(1), points, noise_std=1.0, rounds=1, seeds=2, training=quick)
+        >>> denoise.pass_on(jax.random.key(2), run.models[0], points, 0.5).shape
+        (2, 500, 2)
+    """
+    rows = per_seed(rows, len(models.scale))
+    return _denoised(key, models, rows, check.nonnegative("std", std), devices.mesh(len(rows)))[1]
+
+
 def _pool(key, own, real, fraction):
     """round(αn) of the real rows and the rest of the own ones, each without replacement."""
     count = own.shape[1]

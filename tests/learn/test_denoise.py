@@ -45,7 +45,20 @@ def test_the_identity_holds_for_every_fit():
     np.testing.assert_allclose((about**2).sum(axis=2).mean(axis=1), expected[:, 0], atol=0.02 * run.pool.max())
 
 
-def test_a_run_may_start_from_what_is_lost():
+def test_any_rows_are_passed_on_at_any_noise(rounds):
+    """Without noise it is the models themselves; with the noise of training, the run's next round but for chance."""
+    _, (first, _) = rounds
+    still = denoise.pass_on(KEY, first.models, DATA[:, :5], 0.0)
+    for seed in range(2):
+        model = jax.tree.map(lambda leaf, seed=seed: leaf[seed] if hasattr(leaf, "shape") else leaf, first.models)
+        expected = jax.vmap(model)(jnp.asarray(DATA[seed, :5], jnp.float32))
+        np.testing.assert_allclose(still[seed], expected, rtol=1e-5, atol=1e-5)
+    again = denoise.pass_on(KEY, first.models, DATA, 1.0)
+    np.testing.assert_allclose(again.var(axis=1).sum(axis=1), first.variance, rtol=0.03)
+    assert np.abs(again - first.samples).max() > 0.1
+
+
+def test_a_run_may_start_from_what_is_lost(unchecked):
     """The first pool is then a mixture, too, whose mean squares say of how much of which."""
     start = DATA / 10
     run = denoise.run(KEY, DATA, start=start, rounds=1, real_fraction=0.25, **SETTINGS)
