@@ -15,12 +15,13 @@ from scipy import special
 
 from .. import check
 from ..measure.rates import Interval
-from ..theory.anydata import settled_fraction, variance_after
+from ..theory.anydata import variance_after
 from .monitor import FALSE_ALARM, HORIZON
-from .state import Round, State
+from .state import State
 
 Z, SURE = -special.ndtri([0.025, FALSE_ALARM / HORIZON / 2])
 RISEN = 1.05  # over the least of a series, and rising twice running
+EXACT = 1e-6  # of the pool's variance: float32
 
 
 class Account(NamedTuple):
@@ -34,19 +35,21 @@ class Account(NamedTuple):
     """What the pool has more than this round's samples."""
     scale_defect: Interval
     """κ = (lost − paid)/2."""
-    fraction: Interval
-    """L/(V0 − V), the real fraction at which this would be a settled level; inf where nothing is lost."""
+    fraction: Interval | None
+    """The α at which lost would be paid; at a settled level L/(V0 − V). None where V is too near V0 to say."""
     warnings: tuple[str, ...]
     """Where lost and paid differ for certain (in at most 5 % of series of 100 rounds by chance), or losses rise."""
 
 
 def account(state: State, *, real_fraction: float = 0.0) -> Account:
-    """Variance lost against loss paid, at the last round. The errors are those of independent rows, which is too much
-    where a round's rows are those of the round before, passed on: a difference that shows is there.
+    """Variance lost against loss paid, at the last round.
+
+    The errors are those of independent rows, and of real ones drawn into the pool. Where a round's rows are those of
+    the round before, passed on, they are too large: a difference that shows is there.
 
     Args:
         state: whose last round came with its loss, see `monitor.add`.
-        real_fraction: α of the pool that the last round's model was fitted to.
+        real_fraction: α of the pool that the last round's model was fitted to; the first round's was real.
 
     Example:
         >>> from rfcollapse.advice import losses, monitor, samples
@@ -56,64 +59,94 @@ def account(state: State, *, real_fraction: float = 0.0) -> Account:
         ()
     """
     alpha = float(check.fraction("real_fraction", real_fraction))
-    known, last = state.reference, state.rounds[-1] if state.rounds else None
-    if getattr(last, "loss", None) is None:
+    known, rounds = state.reference, state.rounds
+    if not rounds or rounds[-1].loss is None:
         raise ValueError("the last round must have its loss; give it to monitor.add")
-    alpha, before = (alpha, state.rounds[-2]) if len(state.rounds) > 1 else (0.0, known)  # the first pool is real
-    (real, real_error), (own, own_error), (variance, error) = map(_total, (known, before, last))
-    pool = (1 - alpha) * own + alpha * real + alpha * (1 - alpha) * getattr(before, "shift", 0.0)
-    doubt = math.hypot((1 - alpha) * own_error, alpha * real_error, error)
-    surplus = float(variance_after(pool, last.loss)) - variance  # lost − paid
-    gone = np.maximum(real - variance + np.array([0.0, Z, -Z]) * math.hypot(real_error, error), 0.0)
-    fraction = np.where(gone > 0, settled_fraction(1 - gone / real, real, last.loss), math.inf)
+    alpha, before = (alpha, rounds[-2]) if len(rounds) > 1 else (0.0, known)
+    shift = getattr(before, "shift", 0.0)
+    if shift is None:
+        raise ValueError("the round before was kept without its mean; begin the state anew")
+    last, loss, three = rounds[-1], rounds[-1].loss, (known, before, rounds[-1])
+    totals = real, own, variance = np.array([found.variances[-1] for found in three])
+    rows = np.array([known.counts[-1], known.counts[-1] if before is known else before.count, last.count])
+    squares = totals**2 * np.maximum(
+        known.kurtosis[-1], [found.kurtosis[-1] for found in three]
+    )  # of errors, times rows
+    pool = (1 - alpha) * own + alpha * real + alpha * (1 - alpha) * shift
+    drawn = alpha * (squares[0] + (1 - alpha) * squares[1]) / last.count
+    doubt = math.sqrt(np.array([alpha, 1 - alpha, 1.0]) ** 2 @ (squares / rows) + drawn + (EXACT * pool) ** 2)
+    surplus = float(variance_after(pool, loss)) - variance  # lost − paid
     lost, ends = pool - variance, np.array([0.0, -Z, Z]) * doubt
-    warnings = _surplus(surplus, lost, last.loss, len(known.mean)) if abs(surplus) > SURE * doubt else []
-    series = [found.loss for found in state.rounds if found.loss is not None]
-    if len(series) > 2 and series[-3] < series[-2] < series[-1] > RISEN * min(series):
-        warnings.append(f"the loss rises, from {min(series):.4g} to {series[-1]:.4g}: the first sign that modes go")
-    intervals = Interval(*lost + ends), Interval(*(surplus + ends) / 2), Interval(*fraction)
-    return Account(pool, last.loss, *intervals, tuple(warnings))
+    gap, gap_error = real - own + (1 - 2 * alpha) * shift, math.sqrt((squares / rows)[:2].sum())
+    fraction = Interval(*(alpha - (surplus - ends) / gap)) if gap > SURE * gap_error else None
+    warnings = _surplus(surplus, lost, loss, pool, len(known.mean)) if abs(surplus) > SURE * doubt else []
+    series = [found.loss for found in rounds[-3:]]
+    if len(series) == 3 and None not in series and series[0] < series[1] < loss and variance < rounds[-3].variances[-1]:
+        least = min(found.loss for found in rounds if found.loss is not None)
+        if loss > RISEN * least:
+            warnings.append(f"the loss rises while variance falls, from {least:.4g} to {loss:.4g}: modes may be going")
+    return Account(pool, loss, Interval(*lost + ends), Interval(*(surplus + ends) / 2), fraction, tuple(warnings))
 
 
-def _total(found):
-    """Total variance of a reference or round, and its standard error."""
-    variance, rows = float(found.variances[-1]), found.count if isinstance(found, Round) else found.counts[-1]
-    return variance, variance * math.sqrt(found.kurtosis[-1] / rows)
-
-
-def _surplus(surplus, lost, paid, columns):
-    why = "outputs too small (weight decay, too short a training), or other noise than in training"
-    if surplus < 0:
-        why = "outputs too large (fitted to the noise of the batches), or more real data than α says"
-    elif abs(lost / columns - paid) < 0.2 * paid:
-        why += f", or a loss that is a mean over the {columns} columns (--loss-mean)"
+def _surplus(surplus, lost, paid, pool, columns):
+    why = "outputs too small (weight decay, too short a training), less noise than in training, or not this pool's rows"
+    if paid > pool:
+        why = "a loss above the pool's variance, so not one per sample, summed over the columns, in the data's units"
+    elif surplus < 0:
+        why = "outputs too large (fitted to the noise of the batches), a loss from before the end, or more real data"
+    elif columns > 1 and abs(lost / columns - paid) < 0.2 * paid:
+        why += f"; or a loss that is a mean over the {columns} columns (--loss-mean)"
     return [f"{lost:.4g} lost, {paid:.4g} paid: κ {'<' if surplus < 0 else '>'} 0, {why}"]
 
 
-def read_losses(words: Sequence[str], rounds: int) -> list[float]:
-    """The losses of so many rounds, in order: numbers, or one file of JSON lines, each an object with a "loss".
+def read_losses(words: Sequence[str], rounds: int, known: int = 0) -> list[float]:
+    """The losses of so many rounds: numbers in order, or one file of JSON lines, objects with a "loss".
 
-    Where its lines have a "round", too, the last line of each round counts; others may lie between.
+    Lines with a "round", a whole number, are put in its order, and the last of each counts; without, they are in order.
+    Others may lie between.
+
+    Args:
+        words: of the command line.
+        rounds: how many are wanted.
+        known: rounds before them, whose losses a file may hold, too.
 
     Example:
         >>> from rfcollapse.advice import losses
         >>> losses.read_losses(["12.0", "8.2"], 2)
         [12.0, 8.2]
     """
-    if len(words) == 1 and Path(words[0]).is_file():
-        found = {}
-        for number, line in enumerate(Path(words[0]).read_text().splitlines(), 1):
-            try:
-                entry = dict.copy(json.loads(line or "{}"))
-                if "loss" in entry:
-                    found[entry.get("round", number)] = entry["loss"]
-            except (ValueError, TypeError):
-                raise ValueError(f"{words[0]}, line {number}: not a JSON object") from None
-        words = list(found.values())
-    try:
-        values = [float(word) for word in words]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"--loss: numbers, or one file of JSON lines; {error}") from None
+    single = len(words) == 1 and math.isnan(_number(words[0]))
+    values = _logged(Path(words[0])) if single else [_number(word) for word in words]
+    values = values[known:] if len(values) == known + rounds else values
     if len(values) != rounds or not all(0 <= value < math.inf for value in values):
-        raise ValueError(f"--loss: one finite loss ≥ 0 is needed for each of {rounds} SAMPLES; got {values}")
+        said = f"{words[0]} with {values}" if single else ", ".join(words)
+        raise ValueError(f"--loss: one finite number ≥ 0 is needed for each of {rounds} SAMPLES, or a log; got {said}")
     return values
+
+
+def _number(value):
+    """As a float; NaN where it is none."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
+
+
+def _logged(path):
+    """The loss of each line that has one, or the last of each round."""
+    if not path.is_file():
+        raise ValueError(f"--loss: {path} is neither a number nor a file")
+    found = []
+    for number, line in enumerate(path.read_text().split("\n"), 1):
+        try:
+            entry = json.loads(line) if line.strip() else {}
+        except (ValueError, RecursionError):
+            entry = None
+        if not isinstance(entry, dict):
+            raise ValueError(f"{path}, line {number}: not a JSON object")
+        if "loss" in entry:
+            found.append((entry.get("round"), _number(entry["loss"])))
+    named = [place for place, _ in found if type(place) is int]
+    if named and len(named) < len(found):
+        raise ValueError(f'{path}: lines with a loss must all have a "round", a whole number, or none of them')
+    return [value for _, value in sorted(dict(found).items())] if named else [value for _, value in found]

@@ -42,11 +42,14 @@ def command(options) -> int:
         raise ValueError("--reference REAL is needed" + (f": {options.state} does not exist" if options.state else ""))
     settings = {"retain": options.retain, "real_fraction": options.real_fraction, "mechanism": mechanism}
     paid = [None] * len(options.rounds)
+    if options.loss_mean and not options.loss:
+        raise ValueError("--loss-mean says of which kind the losses are; --loss is needed, too")
     if options.loss:
-        if mechanism is not None and not mechanism.beyond:
+        noise = getattr(mechanism, "noise_std", None), getattr(mechanism, "resample_std", None)
+        if noise[0] != noise[1] or (mechanism and mechanism.name not in ("dae", "rate")):
             raise ValueError("--loss: the law is that of a denoiser whose pool is passed on with the noise of training")
         columns = len(state.reference.mean) if options.loss_mean else 1
-        paid = [columns * loss for loss in read_losses(options.loss, len(options.rounds))]
+        paid = [columns * loss for loss in read_losses(options.loss, len(options.rounds), len(state.rounds))]
     verdicts, accounts = [], []
     for name, loss in zip(options.rounds, paid):
         state = add(state, open_samples(name), name, loss=loss)
@@ -78,10 +81,15 @@ def _text(state, verdicts, accounts, retain, mechanism):
         )
         lines += [f"       ALARM {alarm}" for alarm in verdict.alarms]
         if one:
-            defect = one.scale_defect
-            said = f"lost {one.lost.value:.4g} of the pool's {one.pool:.4g}, paid {one.paid:.4g}"
-            lines.append(f"       {said}: κ {defect.value:.2g} ({defect.low:.2g} to {defect.high:.2g})")
+            defect, said = (
+                one.scale_defect,
+                f"lost {one.lost.value:.4g} of the pool's {one.pool:.4g}, paid {one.paid:.4g}",
+            )
+            lines.append(f"       {found.name}: {said}, κ {defect.value:.2g} ({defect.low:.2g} to {defect.high:.2g})")
             lines += [f"       WARNING {warning}" for warning in one.warnings]
+    if accounts[-1] and accounts[-1].fraction:
+        value, low, high = accounts[-1].fraction
+        lines.append(f"what was lost is what was paid at a real fraction of {value:.3g} ({low:.3g} to {high:.3g})")
     if last.rate is None:
         return "\n".join([*lines, "A rate needs three rounds."])
     rate, left = last.rate, last.rounds_left
@@ -97,8 +105,5 @@ def _text(state, verdicts, accounts, retain, mechanism):
     each = "none does" if math.isinf(last.fraction_each) else f"{last.fraction_each:.3g}"
     total = "none does" if math.isinf(last.fraction) else f"{last.fraction:.3g}"
     lines.append(f"real fraction that keeps {retain:.0%}: {total} (every direction followed: {each}), by {why}")
-    if accounts[-1] and rate.low[-1] <= 0 <= rate.high[-1] and last.share.high[-1] < 1:
-        value, low, high = accounts[-1].fraction
-        lines.append(f"this level, settled at that loss, has a real fraction of {value:.3g} ({low:.3g} to {high:.3g})")
     lines.append("ALARM" if last.alarms else "healthy")
     return "\n".join(lines)

@@ -50,8 +50,8 @@ class Round(NamedTuple):
     """An upper estimate of its standard error (Efron and Stein: jackknife over the samples)."""
     coverage_expected: float
     """What samples of the reference's own law would reach on average, whatever the law (Naeem et al. 2020)."""
-    shift: float = 0.0
-    """|x̄ − x̄0|², of the means."""
+    shift: float | None = None
+    """|x̄ − x̄0|², of the means; None in a state of an earlier version."""
     loss: float | None = None
     """Training loss per sample, summed over the columns, of the denoiser that made them; see `losses.account`."""
 

@@ -53,7 +53,7 @@ class DenoiseRound(NamedTuple):
     """One round: what D was fitted to, how well, and what it made."""
 
     round: int
-    """j, from 0, the fit to real data."""
+    """j, from 0, the fit to the start."""
     models: OneLevelDenoiser
     """One per seed, as one module whose arrays have a leading axis of seeds."""
     samples: Float[np.ndarray, "seeds n d"]
@@ -150,7 +150,7 @@ def run(
     check.one_of("model", model, tuple(NETS))
     training = training or Training.usual(model)
     real = per_seed(data, seeds)
-    first = latest = real if start is None else per_seed(start, seeds)
+    first = latest = real if start is None else per_seed(start, seeds, "start")
     if latest.shape != real.shape:
         raise ValueError(f"start must have as many rows and columns as data, {real.shape[1:]}; got {latest.shape[1:]}")
     mesh = devices.mesh(seeds, training.shards)
@@ -183,7 +183,9 @@ def run(
     return DenoiseRun(models, shown, variance, *(np.stack(values, axis=1) for values in measured))
 
 
-def pass_on(key: PRNGKeyArray, models: OneLevelDenoiser, rows: Real[ArrayLike, "..."], std: float):
+def pass_on(
+    key: PRNGKeyArray, models: OneLevelDenoiser, rows: Real[ArrayLike, "..."], std: float
+) -> Float[np.ndarray, "seeds n d"]:
     """D(x + sε) of every row, as `run` makes the next data from a pool, here at any s: float32, (seeds, n, d).
 
     Args:
@@ -201,8 +203,8 @@ def pass_on(key: PRNGKeyArray, models: OneLevelDenoiser, rows: Real[ArrayLike, "
         >>> denoise.pass_on(jax.random.key(2), run.models[0], points, 0.5).shape
         (2, 500, 2)
     """
-    rows = per_seed(rows, len(models.scale))
-    return _denoised(key, models, rows, check.nonnegative("std", std), devices.mesh(len(rows)))[1]
+    rows = per_seed(rows, len(models.scale), "rows")
+    return _denoised(key, models, rows, float(check.nonnegative("std", std)), devices.mesh(len(rows)))[1]
 
 
 def _pool(key, own, real, fraction):

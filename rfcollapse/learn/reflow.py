@@ -192,12 +192,12 @@ def _unit_noise(key, seeds, count, dimension):
     return (count**0.5 * frame * signs[:, None, :]).astype(jnp.float32)
 
 
-def per_seed(data, seeds):
+def per_seed(data, seeds, name="data"):
     """Samples as float32, (seeds, n, d), from one table for all seeds or one for each."""
-    data = np.asarray(check.real("data", data), np.float32)
+    data = np.asarray(check.real(name, data), np.float32)
     if data.ndim == 2:
-        check.samples("data", data)
+        check.samples(name, data)
         data = np.broadcast_to(data, (seeds, *data.shape))
     if data.ndim != 3 or data.shape[0] != seeds or 0 in data.shape:
-        raise ValueError(f"data must have shape (n, d), or (seeds, n, d) with {seeds} seeds; got {data.shape}")
+        raise ValueError(f"{name} must have shape (n, d), or (seeds, n, d) with {seeds} seeds; got {data.shape}")
     return data
