@@ -132,7 +132,7 @@ PARTS = {  # a part's place decides its key: new ones go to the end
     "photos": photos,
     "points_held": points(0.1, 60),
     "points_lost": points(0.1, 30, start=0.1),
-    "points_calm": points(0.05, 200),
+    "points_calm": points(0.05, 150),
 }
 
 
