@@ -56,7 +56,16 @@ def record(parts: dict[str, Callable[[], object]], wanted: Collection[str], path
         versions = {package: importlib.metadata.version(package) for package in ("jax", "equinox", "optax")}
         about = {"device": devices.this_machine()[1], "date": date.today().isoformat()}
         about |= {"versions": {"python": platform.python_version()} | versions, "seconds": round(time.time() - start)}
-        found = repeats.read(path) | {name: about | {"result": result}}
+        found = repeats.read(path) | {name: about | {"result": short(result)}}
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in found.items())
         replace(path, "{\n" + lines + "\n}\n")
+
+
+def short(result):
+    """Numbers to seven digits, as many as float32 has."""
+    if isinstance(result, dict):
+        return {key: short(value) for key, value in result.items()}
+    if isinstance(result, list):
+        return [short(value) for value in result]
+    return float(f"{result:.7g}") if isinstance(result, float) else result

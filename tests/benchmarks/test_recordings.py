@@ -53,6 +53,12 @@ def test_parts_are_named_and_keyed_on_the_command_line(tmp_path, monkeypatch):
     assert made("runs/seed-7/results")["a"] not in both.values()
 
 
+def test_numbers_are_kept_to_the_digits_of_float32(tmp_path):
+    record({"a": lambda: {"x": [[0.20000000298023224, 12345678], 1 / 3], "y": "z"}}, [], tmp_path / "some.json")
+    kept = json.loads((tmp_path / "some.json").read_text())["a"]["result"]
+    assert kept == {"x": [[0.2, 12345678], 0.3333333], "y": "z"}
+
+
 def test_the_seed_is_a_number(capsys):
     parser = argparse.ArgumentParser()
     add_seed(parser)
