@@ -16,12 +16,11 @@ from scipy import special
 from .. import check
 from ..measure.rates import Interval
 from ..theory.anydata import variance_after
-from .monitor import FALSE_ALARM, HORIZON
+from .monitor import FALSE_ALARM, HORIZON, squared_errors
 from .state import State
 
 Z, SURE = -special.ndtri([0.025, FALSE_ALARM / HORIZON / 2])
 RISEN = 1.05  # over the least of a series, and rising twice running
-EXACT = 1e-6  # of the pool's variance: float32
 
 
 class Account(NamedTuple):
@@ -62,22 +61,20 @@ def account(state: State, *, real_fraction: float = 0.0) -> Account:
     known, rounds = state.reference, state.rounds
     if not rounds or rounds[-1].loss is None:
         raise ValueError("the last round must have its loss; give it to monitor.add")
-    alpha, before = (alpha, rounds[-2]) if len(rounds) > 1 else (0.0, known)
-    shift = getattr(before, "shift", 0.0)
+    alpha, shift = (alpha, rounds[-2].shift) if len(rounds) > 1 else (0.0, 0.0)
     if shift is None:
         raise ValueError("the round before was kept without its mean; begin the state anew")
-    last, loss, three = rounds[-1], rounds[-1].loss, (known, before, rounds[-1])
-    totals = real, own, variance = np.array([found.variances[-1] for found in three])
-    rows = np.array([known.counts[-1], known.counts[-1] if before is known else before.count, last.count])
-    squares = totals**2 * np.maximum(
-        known.kurtosis[-1], [found.kurtosis[-1] for found in three]
-    )  # of errors, times rows
+    three = [0, -2, -1]  # real data, the round before, the last; in the first round the first two are one
+    real, own, variance = totals = np.array([found.variances[-1] for found in (known, *rounds)])[three]
+    rows = np.array([known.counts[-1], *(found.count for found in rounds)])[three]
+    relative = np.append(known.kurtosis[-1] / known.counts[-1], squared_errors(state)[:, -1])[three]
+    squares, loss = relative * totals**2, rounds[-1].loss
     pool = (1 - alpha) * own + alpha * real + alpha * (1 - alpha) * shift
-    drawn = alpha * (squares[0] + (1 - alpha) * squares[1]) / last.count
-    doubt = math.sqrt(np.array([alpha, 1 - alpha, 1.0]) ** 2 @ (squares / rows) + drawn + (EXACT * pool) ** 2)
+    drawn = alpha * (squares * rows)[:2] @ [1.0, 1 - alpha] / rows[2]  # by which rows the pool takes
+    doubt = math.sqrt(np.array([alpha, 1 - alpha, 1.0]) ** 2 @ squares + drawn)
     surplus = float(variance_after(pool, loss)) - variance  # lost − paid
     lost, ends = pool - variance, np.array([0.0, -Z, Z]) * doubt
-    gap, gap_error = real - own + (1 - 2 * alpha) * shift, math.sqrt((squares / rows)[:2].sum())
+    gap, gap_error = real - own + (1 - 2 * alpha) * shift, math.sqrt(squares[0] + squares[1])
     fraction = Interval(*(alpha - (surplus - ends) / gap)) if gap > SURE * gap_error else None
     warnings = _surplus(surplus, lost, loss, pool, len(known.mean)) if abs(surplus) > SURE * doubt else []
     series = [found.loss for found in rounds[-3:]]

@@ -51,6 +51,8 @@ class Mechanism(abc.ABC):
     """What `lifetime` counts the rounds to."""
     limit: ClassVar[Callable | None] = None
     """(λ0, α) → the variance that is kept in the end, where there is a closed form."""
+    loss_law: ClassVar[bool] = False
+    """Whether its rounds may lose what a fit's training loss says, see `losses.account`."""
 
     def __post_init__(self):
         for parameter in fields(self):
@@ -105,8 +107,12 @@ class Dae(Mechanism):
         super().__post_init__()
 
     @property
+    def loss_law(self):
+        return self.resample_std == self.noise_std
+
+    @property
     def beyond(self):
-        if self.resample_std != self.noise_std:
+        if not self.loss_law:
             return ""
         return (
             "For the best denoiser of any data (the conditional mean) that passes its pool on so, what is kept here is "
@@ -240,6 +246,7 @@ class Rate(Mechanism):
     """r > 0."""
 
     name = "rate"
+    loss_law = True  # it may be a denoiser's
     assumes = (
         "every round multiplies every variance by exp(-{log_decay:g}), at whatever level. A rate belongs to the level "
         "it was measured at: where it grows as the variance falls, this promises too much; measure again near the "

@@ -168,8 +168,7 @@ def judge(
     look = FALSE_ALARM / HORIZON / 3
     reference_freedom = 2 * known.counts / np.maximum(known.kurtosis, 1e-6)
     ratios = np.array([found.variances for found in state.rounds]) / known.variances
-    squared = np.array([np.maximum(found.kurtosis, known.kurtosis) / found.count for found in state.rounds])
-    squared = np.maximum(squared, 1e-12)
+    squared = squared_errors(state)
     share = variance_ratio_interval(ratios[-1], 2 / squared[-1], reference_freedom)
     alarms = []
     doubt = special.fdtr(2 / squared[-1], reference_freedom, ratios[-1] / retain)
@@ -191,6 +190,12 @@ def judge(
         alarms.append(f"coverage: {last.coverage:.1%} of the real points are covered, {first.coverage:.1%} at first")
     fractions = _advice(known, share, rate, retain, real_fraction, mechanism)
     return Verdict(len(state.rounds), tuple(alarms), share, rate, _rounds_left(share, rate, retain), *fractions)
+
+
+def squared_errors(state: State):
+    """Squared relative errors of each round's variances, by the heavier tails of its own and the reference's."""
+    known = state.reference.kurtosis
+    return np.maximum([np.maximum(found.kurtosis, known) / found.count for found in state.rounds], 1e-12)
 
 
 def _direction(i, entries):

@@ -45,8 +45,7 @@ def command(options) -> int:
     if options.loss_mean and not options.loss:
         raise ValueError("--loss-mean says of which kind the losses are; --loss is needed, too")
     if options.loss:
-        noise = getattr(mechanism, "noise_std", None), getattr(mechanism, "resample_std", None)
-        if noise[0] != noise[1] or (mechanism and mechanism.name not in ("dae", "rate")):
+        if mechanism is not None and not mechanism.loss_law:
             raise ValueError("--loss: the law is that of a denoiser whose pool is passed on with the noise of training")
         columns = len(state.reference.mean) if options.loss_mean else 1
         paid = [columns * loss for loss in read_losses(options.loss, len(options.rounds), len(state.rounds))]
@@ -81,11 +80,9 @@ def _text(state, verdicts, accounts, retain, mechanism):
         )
         lines += [f"       ALARM {alarm}" for alarm in verdict.alarms]
         if one:
-            defect, said = (
-                one.scale_defect,
-                f"lost {one.lost.value:.4g} of the pool's {one.pool:.4g}, paid {one.paid:.4g}",
-            )
-            lines.append(f"       {found.name}: {said}, κ {defect.value:.2g} ({defect.low:.2g} to {defect.high:.2g})")
+            value, low, high = one.scale_defect
+            said = f"lost {one.lost.value:.4g} of the pool's {one.pool:.4g}, paid {one.paid:.4g}"
+            lines.append(f"       {found.name}: {said}, κ {value:.2g} ({low:.2g} to {high:.2g})")
             lines += [f"       WARNING {warning}" for warning in one.warnings]
     if accounts[-1] and accounts[-1].fraction:
         value, low, high = accounts[-1].fraction

@@ -153,8 +153,7 @@ def run(
     first = latest = real if start is None else per_seed(start, seeds, "start")
     if latest.shape != real.shape:
         raise ValueError(f"start must have as many rows and columns as data, {real.shape[1:]}; got {latest.shape[1:]}")
-    mesh = devices.mesh(seeds, training.shards)
-    finished = []
+    mesh, finished = devices.mesh(seeds, training.shards), []
     basis = jnp.asarray(np.linalg.eigh(_covariance(real))[1][:, :, ::-1], jnp.float32)
     one = jnp.ones((seeds, real.shape[2]), jnp.float32)
     for index in range(rounds):
