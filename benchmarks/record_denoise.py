@@ -50,10 +50,9 @@ def along(run, rows, count=None):
     """Variances along the first ten principal directions of the real rows, and so many eigenvalues."""
     axes, kept = np.linalg.eigh(np.cov(rows.T))[1][:, :-11:-1], {}
     for name in ("covariance", "residual", "made"):
-        matrices = getattr(run, name)
-        kept[f"{name}_along"] = np.einsum("di,srde,ei->sri", axes, matrices, axes).round(5).tolist()
-        values = np.linalg.eigvalsh(matrices)[:, :, ::-1][:, :, :count]
-        kept[f"{name}_eigenvalues"] = values.astype(np.float32).tolist()
+        kept[f"{name}_along"] = np.einsum("di,srde,ei->sri", axes, getattr(run, name), axes).round(5).tolist()
+    for name in ("covariance", "made"):
+        kept[f"{name}_eigenvalues"] = np.linalg.eigvalsh(getattr(run, name))[:, :, ::-1][:, :, :count].tolist()
     return kept
 
 
