@@ -192,8 +192,19 @@ def judge(
     return Verdict(len(state.rounds), tuple(alarms), share, rate, _rounds_left(share, rate, retain), *fractions)
 
 
-def squared_errors(state: State):
-    """Squared relative errors of each round's variances, by the heavier tails of its own and the reference's."""
+def squared_errors(state: State) -> np.ndarray:
+    """(rounds, k + 1): squared relative errors of variances, by the heavier tails of the round and the reference.
+
+    Args:
+        state: with at least one round.
+
+    Example:
+        >>> from rfcollapse.advice import monitor, samples
+        >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
+        >>> state = monitor.add(state, samples.open_samples("gaussian:9,4"))
+        >>> monitor.squared_errors(state).shape  # of two directions, and the total
+        (1, 3)
+    """
     known = state.reference.kurtosis
     return np.maximum([np.maximum(found.kurtosis, known) / found.count for found in state.rounds], 1e-12)
 
