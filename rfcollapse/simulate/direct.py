@@ -92,12 +92,13 @@ def _accumulate(keys, real, noise_std, resample_std, fractions, process):
         key, fraction, j = inputs
         pool = mixed(moment, real_moment, fraction)
         fitted, gain = _fit(pool, noise_std, process.rank)
-        pick, mix, noisy = jax.random.split(key, 3)
+        pick, noisy = jax.random.split(key)
         if process.resample_from == "pool":
-            rows = jax.random.randint(pick, (samples,), 0, (j + 1) * samples)
-            real_rows = jax.random.uniform(mix, (samples,), jnp.float64) < fraction
-            # Slot 0 holds the real data.
-            source = history.reshape(-1, dimension)[jnp.where(real_rows, rows % samples, rows)]
+            # One draw says whether a row is real, slot 0, and then its place among those.
+            level, held = jax.random.uniform(pick, (samples,), jnp.float64), (j + 1) * samples
+            real_place, place = samples * level / fraction, held * (level - fraction) / (1 - fraction)
+            rows = jnp.where(level < fraction, jnp.minimum(real_place, samples - 1), jnp.minimum(place, held - 1))
+            source = history.reshape(-1, dimension)[rows.astype(int)]
         else:
             source = history[j]
         generated = (source + resample_std * jax.random.normal(noisy, real.shape, jnp.float64)) @ fitted
