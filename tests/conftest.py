@@ -5,7 +5,7 @@ what a test marked `computes` compiles is made to be fast; but loops are emitted
 the cost. Programs that tests start inherit all of this. (The notebooks, which are tested too, run what users run. A
 folder of compiled programs that all processes of a run share saves nothing, for few are compiled by two of them.)
 
-The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture `unchecked`, so that
+JAX's 64-bit mode is off, as users have it. The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture `unchecked`, so that
 they meet the words of `rfcollapse.check` as a user without beartype does.
 """
 
@@ -45,7 +45,7 @@ SLOW = (
     "theory/anydata/test_euler", "theory/anydata/test_densities", "learn/test_denoise", "theory/anydata/test_points",
     "simulate/test_flow", "advice/test_budget", "proofs/test_proofs", "book/test_page", "advice/test_rule",
     "claims/test_reproduce", "learn/test_integrate", "claims/test_notebooks", "runs/test_looks",
-    "simulate/test_regression", "learn/test_velocity", "theory/anydata/test_heat",
+    "simulate/test_regression", "learn/test_velocity", "theory/anydata/test_heat", "test_float64",
 )  # fmt: skip
 
 

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from rfcollapse import check
+from rfcollapse.measure.distances import gaussian_w2
+from rfcollapse.theory import dae
 
 
 def test_values_come_out_as_float64_arrays():
     for function in (check.real, check.nonnegative, check.fraction):
         for value in (1, 0.5, np.float32(0.25), [0.1, 1], jnp.ones(2, jnp.float32), np.array([1, 0])):
             result = function("x", value)
-            assert isinstance(result, jax.Array) and result.dtype == jnp.float64
+            assert type(result) is np.ndarray and result.dtype == np.float64
             np.testing.assert_array_equal(result, np.asarray(value))
 
 
@@ -33,6 +35,35 @@ def test_covariance_averages_rounding_away():
     result = check.covariance("c", matrix)
     assert result[0, 1] == result[1, 0]
     check.covariance("c", np.diag([1.0, -1e-12]))  # rounding of a singular matrix
+
+
+def singular(dtype=np.float32, n=100, d=300):
+    """The covariance of fewer samples than columns, accumulated in a type."""
+    rows = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32) * np.linspace(1, 3, d, dtype=np.float32)
+    rows -= rows.mean(axis=0)
+    return (rows.T @ rows / np.float32(n)).astype(dtype)
+
+
+@pytest.mark.parametrize("matrix", [
+    singular(), jnp.asarray(singular()), singular().tolist(), singular().astype(float), singular(d=2, n=1),
+    singular(np.float16), jnp.asarray(singular(), jnp.bfloat16), singular(n=50, d=1000),
+    singular() + np.float32(2e-5) * np.tri(300, dtype=np.float32),  # not quite symmetric
+], ids=lambda matrix: f"{type(matrix).__name__} {getattr(matrix, 'dtype', '')}")  # fmt: skip
+def test_a_singular_covariance_is_judged_by_the_rounding_of_its_own_type(matrix):
+    assert check.covariance("c", matrix).dtype == np.float64
+    assert np.isfinite(float(gaussian_w2(matrix, np.eye(len(matrix)))))
+    assert np.isfinite(dae.optimal_map(matrix, 1.0)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, jnp.bfloat16])
+def test_what_is_more_than_rounding_is_refused_in_every_type(dtype):
+    matrix = (
+        np.diag(np.r_[np.linspace(1.1, 3.3, 299), -0.05]) if dtype != np.float64 else np.diag([1.0, 1 / 3, -3.3e-7])
+    )
+    with pytest.raises(ValueError, match="c must be positive semi-definite; its smallest eigenvalue is -"):
+        check.covariance("c", jnp.asarray(matrix, dtype) if dtype == jnp.bfloat16 else matrix.astype(dtype))
+    with pytest.raises(ValueError, match="c must be symmetric"):
+        check.covariance("c", np.array([[1.0, 0.3], [0.2, 1.0]]).astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +97,7 @@ def test_refusals(call, words):
 def test_times_are_those_of_uniform_steps_or_the_ones_given():
     assert check.time_grid("steps", 4).tolist() == [0, 0.25, 0.5, 0.75, 1]
     assert check.time_grid("steps", [0, 0.3, 1]).tolist() == [0, 0.3, 1]
-    assert check.time_grid("steps", 7).dtype == jnp.float64
+    assert check.time_grid("steps", 7).dtype == np.float64
 
 
 def test_arrays_are_brought_to_their_common_shape():
@@ -90,8 +121,8 @@ def gain(
 
 def test_arguments_reach_the_function_ready_for_use():
     variance, noise_std, rank, shift, method, note = gain(np.ones((2, 1)), noise_std=[1, 2, 3], note=None)
-    assert variance.shape == noise_std.shape == (2, 3) and variance.dtype == noise_std.dtype == jnp.float64
-    assert shift.shape == () and shift.dtype == jnp.float64  # a scalar is not broadcast
+    assert variance.shape == noise_std.shape == (2, 3) and variance.dtype == noise_std.dtype == np.float64
+    assert shift.shape == () and shift.dtype == np.float64  # a scalar is not broadcast
     assert rank is None and method == "a" and note is None
     assert type(gain(1, 2, rank=np.int32(3))[2]) is int
     assert gain.__doc__ == "w." and list(inspect.signature(gain).parameters)[:2] == ["variance", "noise_std"]

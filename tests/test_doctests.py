@@ -50,7 +50,8 @@ def doors():
         modules += [f"{room}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
     for name in modules:
         module = importlib.import_module(f"rfcollapse.{name}")
-        for function, value in vars(module).items():
+        lazy = {each: getattr(module, each) for each in getattr(module, "__all__", ())}
+        for function, value in (vars(module) | lazy).items():
             if not callable(value) or isinstance(value, type) or function.startswith("_") or function in COMMAND_LINE:
                 continue
             if function in getattr(module, "__all__", ()) or value.__module__ == module.__name__:

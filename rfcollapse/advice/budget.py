@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Float, Real
 
 from .. import check
+from ..check import ArrayLike
 from ..measure import rates
 from . import mechanisms
 from .mechanisms import Mechanism
@@ -118,7 +118,7 @@ def cheapest_fraction(
         >>> print(f"{budget.cheapest_fraction([4.0, 1.0], mechanisms.Rate(0.02), **price).best:.2f}")
         0.20
     """
-    real = np.asarray(check.positive("real", real))
+    real = check.positive("real", real)
     costs = {"value": value, "cost_per_sample": cost_per_sample, "cost_per_round": cost_per_round}
     value, price, fixed = (float(check.nonnegative(*named)) for named in costs.items())
     price *= check.integer("samples", samples, 1)

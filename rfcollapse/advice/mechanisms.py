@@ -54,6 +54,10 @@ class Mechanism(abc.ABC):
     loss_law: ClassVar[bool] = False
     """Whether its rounds may lose what a fit's training loss says, see `losses.account`."""
 
+    def __init_subclass__(cls):
+        for law in {"one_round", "lifetime", "limit"} & vars(cls).keys():
+            setattr(cls, law, check.in_float64(getattr(cls, law)))
+
     def __post_init__(self):
         for parameter in fields(self):
             accept, kind = parameter.metadata["accept"], parameter.metadata["type"]

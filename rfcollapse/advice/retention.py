@@ -20,6 +20,7 @@ SCAN = 64  # points between the real variance and what is dead
 LEAST_FRACTION = 1e-9
 
 
+@check.in_float64
 def share(variance: Real[ArrayLike, "*#shape"], real: Real[ArrayLike, "*#shape"]) -> Float[Array, "*shape"]:
     """min(λ/λ0, λ0/λ): the part of a variance that is kept; one that has grown has lost as much as its inverse.
 
@@ -36,6 +37,7 @@ def share(variance: Real[ArrayLike, "*#shape"], real: Real[ArrayLike, "*#shape"]
     return jnp.minimum(ratio, 1 / jnp.maximum(ratio, 1.0))
 
 
+@check.in_float64
 def total_share(variance: Real[ArrayLike, "*#batch d"], real: Real[ArrayLike, "*#batch d"]) -> Float[Array, "*batch"]:
     """Σ λ0 share / Σ λ0 over the last axis: where nothing grows, the part of the total variance that is kept.
 
@@ -52,6 +54,7 @@ def total_share(variance: Real[ArrayLike, "*#batch d"], real: Real[ArrayLike, "*
     return (real * share(variance, real)).sum(axis=-1) / real.sum(axis=-1)
 
 
+@check.in_float64
 def trajectory(
     mechanism, real: Real[ArrayLike, "*shape"], fractions: Real[ArrayLike, " rounds"]
 ) -> Float[Array, "rounds_and_start *shape"]:
@@ -126,6 +129,7 @@ def _settled(mechanism, every, real, fraction):
     return bisected(lambda variance: ~passed(variance), near, end)
 
 
+@check.in_float64
 def required_fraction(
     mechanism, real: Real[ArrayLike, "*batch d"], retention: Real[ArrayLike, ""], *, every: int = 1, total: bool = True
 ) -> Float[Array, "..."]:

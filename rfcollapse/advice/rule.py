@@ -61,7 +61,7 @@ def next_fraction(
         >>> print(f"{memory.fraction:.2f}")
         0.54
     """
-    measured = np.minimum(np.asarray(check.positive("measured", measured)), 1.0)
+    measured = np.minimum(check.positive("measured", measured), 1.0)
     limits = {"retain": retain, "least": least, "most": most}
     retain, least, most = (float(check.fraction(*named)) for named in limits.items())
     if least > most:

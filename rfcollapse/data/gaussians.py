@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Real
 from .. import check
 
 
+@check.in_float64
 def gaussian(key: PRNGKeyArray, n: int, covariance: Real[ArrayLike, "d d"]) -> Float[Array, "n d"]:
     """n rows x = Σ^½ z, z ~ N(0, 1): the symmetric root, so that Σ may be singular and eigenvectors may have any sign.
 
@@ -29,6 +30,7 @@ def gaussian(key: PRNGKeyArray, n: int, covariance: Real[ArrayLike, "d d"]) -> F
     return jax.random.normal(key, shape, dtype=jnp.float64) @ root
 
 
+@check.in_float64
 def exact_gaussians(
     key: PRNGKeyArray, sets: int, n: int, variances: Real[ArrayLike, " d"]
 ) -> Float[np.ndarray, "sets n d"]:
@@ -50,7 +52,7 @@ def exact_gaussians(
         array([[ 4., -0.],
                [-0.,  1.]])
     """
-    variances = np.asarray(check.nonnegative("variances", variances))
+    variances = check.nonnegative("variances", variances)
     if variances.ndim != 1:
         raise ValueError(f"variances must be a list of eigenvalues; got shape {variances.shape}")
     shape = (check.integer("sets", sets, 1), check.integer("n", n, len(variances)), len(variances))

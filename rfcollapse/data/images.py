@@ -6,12 +6,11 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Float, Int, Real
 
 from .. import check
+from ..check import ArrayLike
 
 CIFAR_RECORD = 1 + 3 * 32 * 32
 
@@ -22,23 +21,23 @@ class Images(NamedTuple):
     One scale for all pixels keeps the shape of the spectrum. `pixels` turns rows, ours or generated, back into images.
     """
 
-    samples: Float[Array, "n d"]
+    samples: Float[np.ndarray, "n d"]
     """One image a row, second moment with trace d."""
-    mean: Float[Array, " d"]
+    mean: Float[np.ndarray, " d"]
     """The mean image, in pixel values from 0 (black) to 1."""
     scale: float
     """Pixel value per unit of `samples`."""
     shape: tuple[int, ...]
     """(height, width) or (height, width, 3)."""
-    labels: Int[Array, " n"] | None = None
+    labels: Int[np.ndarray, " n"] | None = None
     """The class of each image, 0 to 9 (of a patch, the photo it is from), where there are classes."""
 
-    def pixels(self, rows: Real[ArrayLike, "m d"]) -> Float[Array, "m ..."]:
+    def pixels(self, rows: Real[ArrayLike, "m d"]) -> Float[np.ndarray, "m ..."]:
         """mean + scale · row, cut to [0, 1] and folded to (m, *shape), ready to be drawn."""
-        rows = check.samples("rows", rows)
+        rows = check.table("rows", rows)
         if rows.shape[1] != len(self.mean):
             raise ValueError(f"rows must have d = {len(self.mean)} columns; got {rows.shape[1]}")
-        return jnp.clip(rows * self.scale + self.mean[None], 0, 1).reshape(-1, *self.shape)
+        return np.clip(rows * self.scale + self.mean[None], 0, 1).reshape(-1, *self.shape)
 
 
 def digits() -> Images:
@@ -207,5 +206,5 @@ def _images(pixels, labels=None):
     if scale == 0:
         raise ValueError(f"images must differ from one another to be scaled; got {len(rows)}, all alike")
     rows /= scale
-    labels = None if labels is None else jnp.asarray(labels, dtype=jnp.int32)
-    return Images(jnp.asarray(rows), jnp.asarray(mean), scale, pixels.shape[1:], labels)
+    labels = None if labels is None else np.asarray(labels, np.int32)
+    return Images(rows, mean, scale, pixels.shape[1:], labels)

@@ -10,6 +10,7 @@ EIGHT_GAUSSIANS_STD = 0.1
 TWO_MOONS_STD = 0.1
 
 
+@check.in_float64
 def eight_gaussians(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     """x = r (cos πk/4, sin πk/4) + s z, k uniform on 0 … 7, s = 0.1, r = √(2(1 − s²)): mean 0, covariance 1.
 
@@ -30,6 +31,7 @@ def eight_gaussians(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     return centre + EIGHT_GAUSSIANS_STD * jax.random.normal(key_noise, (n, 2), dtype=jnp.float64)
 
 
+@check.in_float64
 def two_moons(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     """x = (y − (½, ¼)) / c, y = (cos θ, sin θ) or (1 − cos θ, ½ − sin θ) with equal chance, + s z; θ uniform on [0, π].
 
@@ -54,6 +56,7 @@ def two_moons(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     return (side * upper + noise) / jnp.sqrt((3 / 4 + 9 / 16 - 1 / jnp.pi) / 2 + TWO_MOONS_STD**2)
 
 
+@check.in_float64
 def checkerboard(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
     """x uniform on the eight dark fields of a 4 × 4 board on [−√3, √3]²: mean 0, variances 1, correlation 3/16.
 

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
@@ -17,9 +18,9 @@ class Classifier(eqx.Module):
 
     layers: tuple[eqx.nn.Linear, eqx.nn.Linear, eqx.nn.Linear]
 
-    def features(self, rows: Real[ArrayLike, "n d"]) -> Float[Array, "n features"]:
+    def features(self, rows: Real[ArrayLike, "n d"]) -> Float[np.ndarray, "n features"]:
         """The second hidden layer of each row, float64."""
-        return jax.vmap(self._hidden)(jnp.asarray(rows, dtype=jnp.float32)).astype(jnp.float64)
+        return np.asarray(jax.vmap(self._hidden)(jnp.asarray(rows, dtype=jnp.float32)), np.float64)
 
     def classes(self, rows: Real[ArrayLike, "n d"]) -> Int[Array, " n"]:
         """The likeliest class of each row."""
@@ -34,6 +35,7 @@ class Classifier(eqx.Module):
         return self.layers[-1](self._hidden(x))
 
 
+@check.in_float64  # for whole numbers are drawn as 64-bit ones
 def train_classifier(
     key: PRNGKeyArray, rows: Real[ArrayLike, "n d"], labels: Int[ArrayLike, " n"], *, width: int = 64
 ) -> Classifier:
@@ -45,7 +47,7 @@ def train_classifier(
         labels: classes, whole numbers ≥ 0, one for each row.
         width: of the features.
     """
-    rows = check.samples("rows", rows).astype(jnp.float32)
+    rows = jnp.asarray(check.samples("rows", rows), jnp.float32)
     labels = jnp.asarray(labels, dtype=jnp.int32)
     if labels.shape != rows.shape[:1] or int(labels.min()) < 0:
         raise ValueError(f"labels must be {len(rows)} whole numbers ≥ 0, one for each row; got shape {labels.shape}")

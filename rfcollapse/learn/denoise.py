@@ -163,7 +163,7 @@ def run(
             nets = new_models(key_model, real.shape[2], seeds, model, "denoiser", **(options or {}))
         pool = real if latest is real else _pool(key_pool, latest, real, fraction)
         placed = pool if on_host(*pool.shape) else jnp.asarray(pool)
-        rows = Pairs(placed, placed, jnp.ones(pool.shape[:2]), jnp.zeros(pool.shape[:2], bool))
+        rows = Pairs(placed, placed, np.ones(pool.shape[:2]), jnp.zeros(pool.shape[:2], bool))
         nets, _ = train(key_train, nets, rows, training=training, ridge=noise_std**2, round=index, at_data=True)
         models = eqx.filter_vmap(OneLevelDenoiser)(nets.net, basis, one, 0 * one, 0 * one)
         copies = np.concatenate([pool] * FRESH, axis=1)
@@ -206,6 +206,7 @@ def pass_on(
     return _denoised(key, models, rows, float(check.nonnegative("std", std)), devices.mesh(len(rows)))[1]
 
 
+@check.in_float64
 def _pool(key, own, real, fraction):
     """round(αn) of the real rows and the rest of the own ones, each without replacement."""
     count = own.shape[1]

@@ -49,7 +49,7 @@ class Integrator(NamedTuple):
     @property
     def options(self) -> dict:
         """Steps and method, as `generate` and the others take them."""
-        steps = jnp.asarray(self.steps) if isinstance(self.steps, tuple) else self.steps
+        steps = np.asarray(self.steps) if isinstance(self.steps, tuple) else self.steps
         return {"steps": steps, "method": self.method}
 
     def generate(self, model: Callable, noise: Float[Array, "n d"]) -> Float[Array, "n d"]:
@@ -123,6 +123,7 @@ def paths(
     return jnp.concatenate([noise[None], later])
 
 
+@check.in_float64
 @eqx.filter_jit
 def marginals(model: Callable, noise: Float[Array, "n d"], *, steps: Steps = 40, method: str = "heun") -> Marginals:
     """μ_t and Q_t of the model's own x(t), from x(0) = noise, at every time of the grid; see `paths`."""
@@ -132,6 +133,7 @@ def marginals(model: Callable, noise: Float[Array, "n d"], *, steps: Steps = 40,
     return Marginals(mean, jnp.einsum("tni,tnj->tij", centred, centred) / noise.shape[0])
 
 
+@check.in_float64
 @eqx.filter_jit
 def reverse_sde(
     key: PRNGKeyArray,

@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Float32, PRNGKeyArray
 
+from .. import check
 from . import devices, integrate
 from .integrate import Integrator
 from .plan import Plan
@@ -67,10 +68,11 @@ def first_pairs(source: PairSource) -> Pairs:
     """Real data with noise drawn anew each time: the independent pairs of the first model."""
     seeds, count, _ = source.real.shape
     own = _blank(source, source.plan.pairs)
-    weight = jnp.concatenate([jnp.zeros(own.shape[:2]), jnp.ones((seeds, count))], axis=1)
+    weight = np.concatenate([np.zeros(own.shape[:2]), np.ones((seeds, count))], axis=1)
     return _joined(source, own, own, _blank(source, count), weight, (True, True))
 
 
+@check.in_float64
 def make_pairs(key: PRNGKeyArray, source: PairSource, models: eqx.Module, anchor: Rows | None) -> Pairs:
     """The pairs that the current models make.
 
@@ -103,6 +105,7 @@ def refreshed(pairs: Pairs, source: PairSource, models: eqx.Module) -> Pairs:
     return pairs._replace(noise=_numbers(source).concatenate([own, inverted(source, models)], axis=1))
 
 
+@check.in_float64
 def inverted(source: PairSource, models: eqx.Module) -> Rows:
     """The noise from which the models generate the real data."""
     return _on_rows(Integrator.invert, source, models, source.real)

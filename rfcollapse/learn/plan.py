@@ -98,7 +98,6 @@ class Training(Checked):
         return cls(**settings | changed)
 
 
-# Not made here: `Training` checks its numbers with JAX, and an import must leave the choice of devices open.
 TRAINING = {
     "linear": {"steps": 1000, "batch": 1024, "learning_rate": 0.01, "chunk": 100},
     "mlp": {},
@@ -149,7 +148,7 @@ class Plan(Checked):
 
     def __post_init__(self):
         super().__post_init__()
-        times = integrate.time_grid(self.steps, np.float64)  # refuses what is neither a number of steps nor a grid
+        times = check.time_grid("steps", self.steps)  # refuses what is neither a number of steps nor a grid
         object.__setattr__(self, "steps", tuple(times.tolist()) if np.ndim(self.steps) else int(self.steps))
         object.__setattr__(self, "options", dict(self.options))
         object.__setattr__(self, "training", self.training or Training.usual(self.model))

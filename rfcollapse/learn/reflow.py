@@ -161,6 +161,7 @@ def new_models(
     return eqx.filter_vmap(one_seed)(jax.random.split(key, seeds))
 
 
+@check.in_float64
 def _measure(source, models):
     measured = on_each_seed(_measured, source.plan.integrator, source.mesh, models, source.probe)
     second, one_step, bend = map(devices.fetch, measured)
@@ -184,6 +185,7 @@ def _measured(integrator, model, noise):
     return moment(samples), one_step, bend.mean()
 
 
+@check.in_float64
 def _unit_noise(key, seeds, count, dimension):
     """Noise with second moment exactly I: √n times an orthonormal frame, uniformly distributed among these."""
     noise = jax.random.normal(key, (seeds, count, dimension), dtype=jnp.float64)

@@ -47,6 +47,7 @@ class _State(NamedTuple):
     average: eqx.Module
 
 
+@check.in_float64  # in which pairs are drawn
 def train(
     key: PRNGKeyArray,
     models: eqx.Module,

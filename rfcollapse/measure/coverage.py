@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Real
 
 from .. import check
+from ..check import ArrayLike
 
 BLOCK = 512  # rows compared with all others at a time: 8 BLOCK n bytes
 

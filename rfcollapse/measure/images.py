@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Real
+from jaxtyping import Float, Real
 
 from .. import check
+from ..check import ArrayLike
 from .coverage import coverage
 from .distances import frechet_distance
 
@@ -19,11 +18,11 @@ NULL = 1e-9  # of the largest variance: below it a direction is blank in every i
 class Reference(NamedTuple):
     """Real images, and the axes that others are measured along; from `reference`."""
 
-    held: Float[Array, "m d"]
+    held: Float[np.ndarray, "m d"]
     """Real images that no model was trained on."""
-    directions: Float[Array, "d k"]
+    directions: Float[np.ndarray, "d k"]
     """Unit eigenvectors of the covariance of the training images, the largest variance first."""
-    variances: Float[Array, " k"]
+    variances: Float[np.ndarray, " k"]
     """λ > 0 along them."""
     features: Callable | None
     """Rows to their features, such as `Classifier.features`; None: no Fréchet distance there."""
@@ -32,9 +31,9 @@ class Reference(NamedTuple):
 class Quality(NamedTuple):
     """Of one set of generated images."""
 
-    frechet_pca: Float[Array, ""]
+    frechet_pca: Float[np.ndarray, ""]
     """Fréchet distance to the held-out images in the first 32 principal components of the real ones."""
-    frechet_features: Float[Array, ""]
+    frechet_features: Float[np.ndarray, ""]
     """The same in features; NaN where there are none."""
     precision: float
     """See `rfcollapse.measure.coverage`; in the same principal components."""
@@ -42,7 +41,7 @@ class Quality(NamedTuple):
     """Likewise."""
     coverage: float
     """Likewise."""
-    variance_ratio: Float[Array, " k"]
+    variance_ratio: Float[np.ndarray, " k"]
     """Variance along each real principal direction, over that of the training images: 1 is alive, 0 dead."""
 
 
@@ -63,12 +62,12 @@ def reference(
         >>> images.variance_ratio(images.reference(train, train), 0.5 * train).round(6).tolist()
         [0.25, 0.25]
     """
-    train, held = np.asarray(check.samples("train", train, 2)), check.samples("held", held, 2)
+    train, held = check.table("train", train, 2), check.table("held", held, 2)
     if held.shape[1] != train.shape[1]:
         raise ValueError(f"held must have {train.shape[1]} columns, as train; got {held.shape[1]}")
     variances, directions = np.linalg.eigh(np.cov(train, rowvar=False, bias=True))
     alive = np.flatnonzero(variances > NULL * variances[-1])[::-1]
-    return Reference(held, jnp.asarray(directions[:, alive]), jnp.asarray(variances[alive]), features)
+    return Reference(held, directions[:, alive], variances[alive], features)
 
 
 def quality(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Quality:
@@ -90,18 +89,18 @@ def quality(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Quality:
         >>> print(f"{quality.frechet_pca:.2f} {quality.precision:.2f} {quality.recall:.2f}")
         0.58 1.00 0.81
     """
-    samples = check.samples("samples", samples, 6)
+    samples = check.table("samples", samples, 6)
     axes = reference.directions[:, :COMPONENTS]
     real, generated = reference.held @ axes, samples @ axes
     balls = coverage(real, generated)
-    distance = jnp.asarray(jnp.nan)
+    distance = np.array(np.nan)
     if reference.features is not None:
         distance = frechet_distance(reference.features(reference.held), reference.features(samples))
     ratio = variance_ratio(reference, samples)
     return Quality(frechet_distance(real, generated), distance, *balls, ratio)
 
 
-def variance_ratio(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Float[Array, " k"]:
+def variance_ratio(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Float[np.ndarray, " k"]:
     """vᵢᵀ cov(samples) vᵢ / λᵢ for every real principal direction vᵢ.
 
     Args:
@@ -115,4 +114,4 @@ def variance_ratio(reference: Reference, samples: Real[ArrayLike, "n d"]) -> Flo
         >>> images.variance_ratio(images.reference(train, train), 0.1 * train).round(6).tolist()
         [0.01, 0.01]
     """
-    return jnp.var(check.samples("samples", samples, 2) @ reference.directions, axis=0) / reference.variances
+    return (check.table("samples", samples, 2) @ reference.directions).var(axis=0) / reference.variances

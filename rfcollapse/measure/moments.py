@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Float, Real, Shaped
 
 from .. import check
+from ..check import ArrayLike
 
 
 class Moments(NamedTuple):
@@ -79,7 +79,7 @@ def within_and_between(
         (0.5, 4.0)
     """
     rows, groups = check.table("rows", rows), np.asarray(groups)
-    mass = np.ones(len(rows)) if weights is None else np.asarray(check.nonnegative("weights", weights))
+    mass = np.ones(len(rows)) if weights is None else check.nonnegative("weights", weights)
     mass = mass / mass.sum()
     mean = mass @ rows
     parts = (groups == np.unique(groups[mass > 0])[:, None]) * mass  # (groups, n)

@@ -12,6 +12,7 @@ from .. import check
 from ..check import Samples
 
 
+@check.in_float64
 def straightness(
     paths: Real[ArrayLike, "times n d"], times: Real[ArrayLike, " times"] | None = None
 ) -> Float[Array, " n"]:
@@ -38,7 +39,7 @@ def straightness(
     if times.shape != (len(paths),):
         raise ValueError(f"times must have shape ({len(paths)},), one for each state in paths; got shape {times.shape}")
     steps = jnp.diff(times)
-    if not isinstance(times, jax.core.Tracer) and not (jnp.all(steps > 0) or jnp.all(steps < 0)):
+    if not check.traced(times) and not (jnp.all(steps > 0) or jnp.all(steps < 0)):
         raise ValueError(f"times must all increase or all decrease; got {times}")
     return _straightness(paths, times)
 

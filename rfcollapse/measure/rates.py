@@ -7,11 +7,11 @@ out.
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Float, Integer, Real
-from scipy import special, stats
+from scipy import special
 
 from .. import check
+from ..check import ArrayLike
 
 SCATTERS = 64  # values of the scatter between rounds that `rate_interval` averages over
 
@@ -69,11 +69,11 @@ def half_width(standard_error: Real[ArrayLike, "*rest"], n: int, confidence: flo
         >>> print(f"{rates.half_width(0.1, 8):.3f}")
         0.350
     """
-    error = np.asarray(check.nonnegative("standard_error", standard_error))
+    error = check.nonnegative("standard_error", standard_error)
     tail = _tail(confidence)
     if not np.any(error > 0):
         return error
-    return np.asarray(stats.t.isf(tail, check.integer("n", n, 2) - 1) * error)
+    return np.asarray(-special.stdtrit(check.integer("n", n, 2) - 1, tail) * error)
 
 
 def jackknife_error(without: Float[np.ndarray, "groups *rest"]) -> Float[np.ndarray, "*rest"]:
@@ -108,13 +108,13 @@ def clopper_pearson(
         >>> print(f"{rates.clopper_pearson(0, 1000).high:.4f}")
         0.0053
     """
-    k, n = (np.asarray(check.nonnegative(name, x)) for name, x in (("successes", successes), ("trials", trials)))
+    k, n = (check.nonnegative(name, x) for name, x in (("successes", successes), ("trials", trials)))
     check.broadcastable(successes=k, trials=n)
     if np.any((k > n) | (n < 1) | (k % 1 != 0) | (n % 1 != 0)):
         raise ValueError(f"successes and trials must be whole with 0 ≤ successes ≤ trials ≥ 1; got {k} of {n}")
     tail = _tail(confidence)
-    low = np.where(k > 0, stats.beta.ppf(tail, np.maximum(k, 1), n - k + 1), 0.0)
-    high = np.where(k < n, stats.beta.isf(tail, k + 1, np.maximum(n - k, 1)), 1.0)
+    low = np.where(k > 0, special.betaincinv(np.maximum(k, 1), n - k + 1, tail), 0.0)
+    high = np.where(k < n, special.betainccinv(k + 1, np.maximum(n - k, 1), tail), 1.0)
     return Interval(k / n, low, high)
 
 
@@ -132,7 +132,7 @@ def first_passage(
         >>> rates.first_passage([[4.0, 2.0, 1.0], [4.0, 3.0, 2.0]], 1.5)
         array([ 2., inf])
     """
-    series, level = np.asarray(check.nonnegative("series", series)), float(check.real("level", level))
+    series, level = check.nonnegative("series", series), float(check.real("level", level))
     if series.ndim != 2 or 0 in series.shape:
         raise ValueError(f"series must have shape (seeds, rounds + 1); got shape {series.shape}")
     passed = series <= level

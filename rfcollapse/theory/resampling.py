@@ -12,7 +12,6 @@ What is said of mean variances and of the fitted mean rests on two moments, and 
 model that gives back the mean and the covariance it was fitted to, the shares of words among them.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -102,6 +101,7 @@ def mean_std_rate(samples: Number, *, known_mean: bool = False, unbiased: bool =
     return jnp.where(alive, chi_deficit(freedom) - 0.5 * jnp.log1p((freedom - divisor) / divisor), jnp.inf)
 
 
+@check.in_float64
 def mean_std_factor(samples: Number, *, known_mean: bool = False, unbiased: bool = True) -> Float[Array, "*shape"]:
     """a = √(2/c) Γ((ν + 1)/2)/Γ(ν/2), the factor on E std a round; arguments and source as for `mean_std_rate`.
 
@@ -372,7 +372,7 @@ def _smallest(known_mean, unbiased):
 
 
 def _samples(value, minimum):
-    if not isinstance(value, jax.core.Tracer) and bool(jnp.any((value < minimum) | (value != jnp.floor(value)))):
+    if not check.traced(value) and bool(jnp.any((value < minimum) | (value != jnp.floor(value)))):
         raise ValueError(f"samples must be whole numbers, at least {minimum}; got {value}")
     return value
 

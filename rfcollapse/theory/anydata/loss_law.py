@@ -4,7 +4,6 @@ Symbols as in `rfcollapse.theory.anydata`. For any D, L = E|x − D|² and κ = 
 the optimum of a class that is closed under scaling its output, as with a last linear layer that is not decayed, κ = 0.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -54,7 +53,7 @@ def settled_variance(real_variance: Nonnegative, loss: Nonnegative, real_fractio
         >>> float(anydata.settled_variance(4.0, 0.5, 0.25))
         2.0
     """
-    if not isinstance(real_fraction, jax.core.Tracer) and bool(jnp.any(real_fraction == 0)):
+    if not check.traced(real_fraction) and bool(jnp.any(real_fraction == 0)):
         raise ValueError("real_fraction must be above 0, for without real data nothing settles; got 0")
     return real_variance - loss / real_fraction
 

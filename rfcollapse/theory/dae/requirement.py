@@ -38,7 +38,7 @@ def required_real_fraction(
     """
     resample_std = noise_std if resample_std is None else resample_std
     rho = (resample_std / noise_std) ** 2
-    if not isinstance(rho, jax.core.Tracer) and bool(jnp.any(rho > 2 * (1 + 1e-12))):
+    if not check.traced(rho) and bool(jnp.any(rho > 2 * (1 + 1e-12))):
         raise ValueError(f"resample_std must be at most √2 × noise_std here; got {float(jnp.max(rho)) ** 0.5:.6g} ×")
     u0 = real_variance / noise_std**2
     target = retention * u0

@@ -9,6 +9,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ... import check
@@ -118,7 +119,8 @@ def retained_cycle(
         [6.457, 7.337]
     """
     resample_std = noise_std if resample_std is None else resample_std
-    if bool(jnp.any(resample_std > 2**0.5 * noise_std * (1 + 1e-12))):
+    known = not (check.traced(resample_std) or check.traced(noise_std))
+    if known and np.any(np.asarray(resample_std) > 2**0.5 * np.asarray(noise_std) * (1 + 1e-12)):
         raise ValueError(f"resample_std must be at most √2 × noise_std here; got {resample_std} against {noise_std}")
     fractions = jnp.zeros((real_every, *real_variance.shape)).at[0].set(real_fraction)
     return _cycle(real_variance, noise_std, resample_std, fractions, resample_from == "pool")

@@ -78,13 +78,13 @@ def balance_map(
     if not noise_moment.shape == data_moment.shape == cross_moment.shape:
         shapes = noise_moment.shape, data_moment.shape, cross_moment.shape
         raise ValueError(f"the three moments must have one shape (d, d); got {shapes}")
-    if not isinstance(cross_moment, jax.core.Tracer):
+    if not check.traced(cross_moment):
         joint = jnp.block([[noise_moment, cross_moment], [cross_moment.T, data_moment]])
         check.covariance("the joint moment [[Q0, X], [Xᵀ, Q1]]", joint)
     shift = ridge * jnp.eye(noise_moment.shape[0])
     shifted = noise_moment + shift, data_moment + shift, cross_moment + shift
     result = _integrate(*shifted)
-    if not isinstance(result, jax.core.Tracer) and (not jnp.all(jnp.isfinite(result)) or _vanishes(*shifted)):
+    if not check.traced(result) and (not jnp.all(jnp.isfinite(result)) or _vanishes(*shifted)):
         raise ValueError("Q_t + τI must be positive definite at every t in [0, 1]; these moments make it singular")
     return result
 

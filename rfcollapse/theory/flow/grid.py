@@ -26,7 +26,7 @@ class Grid(NamedTuple):
 
 def time_grid(name, steps):
     """t_i = i/N for a number of steps N; or the times given, as `check.time_grid` has them."""
-    time = check.time_grid(name, steps)
+    time = jnp.asarray(check.time_grid(name, steps))
     if np.ndim(steps) == 0:
         return Grid(time, time[::-1], jnp.full(len(time) - 1, 1 / (len(time) - 1)))
     return Grid(time, 1 - time, jnp.diff(time))
