@@ -5,8 +5,9 @@ what a test marked `computes` compiles is made to be fast; but loops are emitted
 the cost. Programs that tests start inherit all of this. (The notebooks, which are tested too, run what users run. A
 folder of compiled programs that all processes of a run share saves nothing, for few are compiled by two of them.)
 
-JAX's 64-bit mode is off, as users have it. The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture `unchecked`, so that
-they meet the words of `rfcollapse.check` as a user without beartype does.
+JAX's 64-bit mode is off, as users have it; the fixture `in_float64` switches it on for tests that have a program of
+their own. The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture
+`unchecked`, so that they meet the words of `rfcollapse.check` as a user without beartype does.
 """
 
 import importlib.metadata
@@ -35,6 +36,12 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def in_float64():
+    with jax.enable_x64(True):
+        yield
 
 
 # Whole modules that compile, train, draw many runs or start other programs, the longest first, for a long one that

@@ -458,7 +458,7 @@ def test_bad_arguments_are_refused(unchecked, call, words):
         call()
 
 
-def test_draws_can_be_compiled():
+def test_draws_can_be_compiled(in_float64):
     covariance = np.diag([3.0, 1.0, 0.5])
     compiled = jax.jit(lambda key: data.gaussian(key, 5, covariance))(KEY)
     np.testing.assert_allclose(compiled, data.gaussian(KEY, 5, covariance), rtol=1e-12)

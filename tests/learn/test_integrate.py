@@ -11,6 +11,7 @@ from scipy.integrate import quad, solve_ivp
 from rfcollapse.learn import integrate
 from rfcollapse.learn.velocity import Denoiser, Velocity
 
+pytestmark = pytest.mark.usefixtures("in_float64")
 VARIANCES = np.array([4.0, 0.25])
 
 
@@ -33,7 +34,8 @@ class Optimum:
         return t * VARIANCES / (t**2 * VARIANCES + (1 - t) ** 2 + self.ridge) * x
 
 
-NOISE = np.asarray(jax.random.normal(jax.random.key(0), (7, 2), dtype=jnp.float64))
+with jax.enable_x64(True):
+    NOISE = np.asarray(jax.random.normal(jax.random.key(0), (7, 2), dtype=jnp.float64))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rfcollapse import data
 from rfcollapse.learn import reflow
 from rfcollapse.learn import train as loop
 from rfcollapse.learn.plan import Plan
@@ -32,13 +32,11 @@ TINY = {
 
 def gaussian(key, seeds, n):
     """Samples whose second moment is exactly diag(VARIANCES), so that the law has no free parameter."""
-    noise = np.asarray(jax.random.normal(key, (seeds, n, 2), dtype=jnp.float64))
-    root = np.linalg.cholesky(np.linalg.inv(np.swapaxes(noise, 1, 2) @ noise / n))
-    return noise @ root * np.sqrt(VARIANCES)
+    return data.exact_gaussians(key, seeds, n, VARIANCES)
 
 
 def table():
-    return np.asarray(jax.random.normal(KEY, (50, 2), dtype=jnp.float64))
+    return np.asarray(data.gaussian(KEY, 50, np.eye(2)))
 
 
 def law(scheme, rounds):

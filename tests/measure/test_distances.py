@@ -173,7 +173,7 @@ def test_sliced_w2_of_shifted_samples_is_the_shift_over_the_root_of_d():
     assert error < 0.03 * energy / d
 
 
-def test_sliced_w2_agrees_with_a_loop_over_its_directions():
+def test_sliced_w2_agrees_with_a_loop_over_its_directions(in_float64):
     x, y = rng(21).normal(size=(40, 3)), rng(22).normal(size=(25, 3)) * [1, 2, 3]
     directions = np.asarray(jax.random.normal(KEY, (50, 3), dtype=jnp.float64))
     squares = []
@@ -195,7 +195,7 @@ def test_the_distances_stand_in_their_order():
     np.testing.assert_allclose(exact_w2(x, x @ stretch) ** 2, distances.frechet_distance(x, x @ stretch))
 
 
-def test_measures_can_be_compiled():
+def test_measures_can_be_compiled(in_float64):
     x, y = rng(25).normal(size=(2, 20, 3))
     for measure in (distances.frechet_distance, lambda x, y: distances.sliced_w2(KEY, x, y)):
         np.testing.assert_allclose(jax.jit(measure)(x, y), measure(x, y), rtol=1e-10)

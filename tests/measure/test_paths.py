@@ -60,7 +60,7 @@ def test_reconstruction_error_is_one_number_per_sample():
     np.testing.assert_allclose(paths.reconstruction_error(samples, samples + noise), expected, rtol=1e-12)
 
 
-def test_measures_can_be_compiled():
+def test_measures_can_be_compiled(in_float64):
     walk = np.random.default_rng(4).normal(size=(5, 3, 2))
     for measure in (paths.straightness, lambda walk: paths.reconstruction_error(walk[0], walk[1])):
         np.testing.assert_allclose(jax.jit(measure)(walk), measure(walk), rtol=1e-12)

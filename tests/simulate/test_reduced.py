@@ -127,7 +127,7 @@ def test_one_dimension_is_noncentral_chi_square(samples):
 
 
 @pytest.mark.parametrize("freedom", [1.0, 2.0, 3.0, 25.0, 1e6])
-def test_chi(freedom):
+def test_chi(freedom, in_float64):
     keys = jax.random.split(KEY, 50_000)
     freedoms = [freedom, freedom + 1]
     drawn = np.asarray(factors.chi(keys, jnp.array(freedoms)))
@@ -136,7 +136,7 @@ def test_chi(freedom):
 
 
 @pytest.mark.parametrize("dimension, spread", [(2, 0.0), (3, 130.0), (4, 0.0), (5, 60.0)])
-def test_principal_axes_to_all_digits(dimension, spread):
+def test_principal_axes_to_all_digits(dimension, spread, in_float64):
     """The eigenvalues of LLᵀ, counted below and above each one found, in fractions."""
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(dimension, dimension)) * 10.0 ** -np.linspace(0, spread, dimension)[:, None]

@@ -302,7 +302,7 @@ def test_weight_in_the_corners():
     assert resampling.weighted_variance(1.0, 5.0) == 1
 
 
-def test_inside_jit():
+def test_inside_jit(in_float64):
     sizes = np.array([2.0, 30.0])
     np.testing.assert_allclose(jax.jit(resampling.typical_drift)(sizes), resampling.typical_drift(sizes), rtol=1e-15)
     np.testing.assert_allclose(jax.jit(resampling.optimal_real_weight)(sizes), resampling.optimal_real_weight(sizes))

@@ -50,7 +50,7 @@ def test_without_real_data_nothing_settles(unchecked):
         anydata.settled_variance(4.0, 2.0, [0.5, 0.0])
 
 
-def test_transforms_pass():
+def test_transforms_pass(in_float64):
     jitted = jax.jit(jax.vmap(anydata.settled_variance))
     assert jitted(np.full(2, 4.0), np.full(2, 0.5), np.array([0.25, 0.5])).tolist() == [2.0, 3.0]
 

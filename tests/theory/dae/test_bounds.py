@@ -105,7 +105,7 @@ def test_norm_floor_is_reached_when_the_samples_have_died():
     assert float(dae.norm_floor(6.0, 2.0, 0.0)) == 0
 
 
-def test_bounds_can_be_jitted():
+def test_bounds_can_be_jitted(in_float64):
     data = np.random.default_rng(0).normal(size=(6, 2))
     np.testing.assert_allclose(jax.jit(lambda x: dae.norm_bound(x, 1.0, 3))(data), dae.norm_bound(data, 1.0, 3))
 

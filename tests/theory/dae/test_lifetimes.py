@@ -29,7 +29,7 @@ def test_lifetime_at_equal_noise_is_u_plus_log_u():
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.7, 1.0, 1.9, 1.9999, 2.0, 2.001])
-def test_abel_function_falls_by_one_each_round(rho):
+def test_abel_function_falls_by_one_each_round(rho, in_float64):
     u = 400.0
     one = (u / (u + 1)) ** 2 * (u + rho)
     values = lifetime.abel(np.array([u, one]), np.array([rho, rho]))
@@ -39,7 +39,7 @@ def test_abel_function_falls_by_one_each_round(rho):
 @pytest.mark.parametrize(
     "rho, u", [(0.0, 900.3), (1.0, 900.3), (1.5, 777.7), (1.999, 450.0), (2.0, 300.4), (2.002, 300.0)]
 )
-def test_expansion_agrees_with_the_count(rho, u):
+def test_expansion_agrees_with_the_count(rho, u, in_float64):
     by_expansion = lifetime.abel(np.array(u), np.array(rho)) - lifetime.abel_at_one(np.array(rho))
     assert np.ceil(float(by_expansion)) == counted(u, rho)
 

@@ -95,7 +95,7 @@ def test_transport_map_is_the_matrix_root():
     np.testing.assert_allclose(root @ root, low_rank, atol=1e-13)
 
 
-def test_jitted():
+def test_jitted(in_float64):
     cross = jnp.array([[0.3, 0.1], [-0.2, 0.4]])
 
     def corner(scale):

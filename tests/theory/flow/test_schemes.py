@@ -1,7 +1,6 @@
 from decimal import Decimal, getcontext
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
@@ -133,7 +132,7 @@ def test_a_new_row_of_known_kinds_is_predicted(monkeypatch, own, real):
     assert float(denoiser_trajectory("toy", REAL, 1, steps=1, **settings)[1]) == pytest.approx(step, rel=1e-12)
     best = float(network_variance("toy", REAL, **settings))
     if own == "kept":
-        several = mixed_pairs_trajectory("toy", jnp.full(1, REAL), 1, **settings)[1, 0]
+        several = mixed_pairs_trajectory("toy", np.full(1, REAL), 1, **settings)[1, 0]
         assert float(several) == pytest.approx(best, rel=5e-5)
     # The row is read when it is asked for, not when a program was compiled under its name.
     monkeypatch.setitem(SCHEMES, "toy", Scheme("another", "kept", None))
@@ -141,7 +140,7 @@ def test_a_new_row_of_known_kinds_is_predicted(monkeypatch, own, real):
 
 
 @pytest.mark.parametrize("scheme", ["anchored", "oras", "naive_oras"])
-def test_limits_can_be_differentiated(scheme):
+def test_limits_can_be_differentiated(scheme, in_float64):
     def limit(ridge):
         return scheme_limit(scheme, REAL, ridge=ridge, **SETTINGS)
 
@@ -150,7 +149,7 @@ def test_limits_can_be_differentiated(scheme):
 
 
 def test_refreshed_pairs_are_reflow_at_a_larger_ridge():
-    real, ridge = jnp.array([0.25, 4.0]), 0.2
+    real, ridge = np.array([0.25, 4.0]), 0.2
     path = scheme_trajectory("ora", real, 5, ridge=ridge, **SETTINGS)
     shift = scheme_trajectory("reflow", real, 5, ridge=ridge / (1 - FRACTION), **SETTINGS)
     np.testing.assert_allclose(path, shift, rtol=1e-13)
@@ -214,7 +213,7 @@ def test_bending_moves_the_limits_of_oras_little():
 @pytest.mark.parametrize("ridge", [0.0, 0.2])
 @pytest.mark.parametrize("start", [0.05, 1.7, 60.0])
 def test_limit_and_contraction_are_what_the_rounds_do(scheme, ridge, start):
-    real = jnp.array([0.25, 1.0, 4.0])
+    real = np.array([0.25, 1.0, 4.0])
     settings = dict(SETTINGS, initial_variance=start, ridge=ridge)
     if ridge == 0 and SCHEMES[scheme].real == "scattered":  # tends to zero, but not geometrically
         return
@@ -302,9 +301,9 @@ def test_straightness_of_the_pairs():
     assert float(one_step_gain("anchored", REAL, ridge=0.2, **SETTINGS)) == pytest.approx(float(one), rel=1e-13)
 
 
-def test_elementwise_jitted_and_degenerate_settings():
-    real = jnp.array([[0.3], [2.0]])
-    ridge = jnp.array([0.1, 0.2, 0.5])
+def test_elementwise_jitted_and_degenerate_settings(in_float64):
+    real = np.array([[0.3], [2.0]])
+    ridge = np.array([0.1, 0.2, 0.5])
     table = jax.jit(lambda r, t: scheme_trajectory("anchored", r, 3, ridge=t, real_fraction=0.2))(real, ridge)
     assert table.shape == (4, 2, 3)
     single = scheme_trajectory("anchored", 2.0, 3, ridge=0.5, real_fraction=0.2)
@@ -329,7 +328,7 @@ def test_elementwise_jitted_and_degenerate_settings():
         (lambda: scheme_contraction("oras", 1.0, diffusion=np.nan), "diffusion must be at least 0 and be finite"),
         (lambda: one_step_gain("ra", [1.0, 2.0], ridge=[0, 0, 0]), "do not combine"),
         (lambda: network_variance("ora", 1.0), "'ora': no law here for 'kept' own noise with 'inverted, refreshed'"),
-        (lambda: mixed_pairs_trajectory("ora", jnp.ones(1), 2, ridge=0.1), "no law here"),
+        (lambda: mixed_pairs_trajectory("ora", np.ones(1), 2, ridge=0.1), "no law here"),
     ],
 )
 def test_refusals(unchecked, call, words):
