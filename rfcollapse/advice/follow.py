@@ -15,6 +15,7 @@ POINTS = 1000  # rows for coverage
 HEAD = 4096  # first rows, in which neighbours are compared
 FEWEST = 20  # rows behind levels
 PEAK = 0.5  # of a column's sum of squares, in one row
+ROUNDING = 1e-13  # of a mean square: less is no variance
 WIDER = 2.0  # of variances of means, from which on dependence is named
 
 
@@ -77,7 +78,8 @@ class Powers:
     def moments(self):
         """Mean, central variance and kurtosis − 1."""
         first, second, third, fourth = self.sums / self.count
-        variance = np.maximum(second - first**2, 0.0)
+        variance = second - first**2
+        variance = np.where(variance > ROUNDING * second, variance, 0.0)
         central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
         safe = np.where(variance > 0, variance, 1.0)
         return first, variance, np.where(variance > 0, np.maximum(central / safe**2 - 1, 0.0), 0.0)
@@ -102,13 +104,13 @@ def follow(
         points: the size of that sample.
     """
     columns, along, row = Powers(), Powers(), 0
-    squares, own = Powers(), Powers()  # of |z|², and of |x − x̄0|² in the data's own units
+    squares, own = Powers(), Powers()  # of |z|², and of |x − x̄0|² in the largest unit
     peak, place, inside, idle = 0.0, 0, 0.0, 0.0
-    raw, chosen, head = 0.0, Reservoir(points), []
+    raw, chosen, head, unit = 0.0, Reservoir(points), [], lens.scale.max()
     for chunk in chunks:
         if chunk.shape[1] != len(lens.mean):
             raise ValueError(f"{name}: {chunk.shape[1]} columns, the reference has {len(lens.mean)}; they must agree")
-        z, centred = lens.standardised(chunk), chunk - lens.mean
+        z, centred = lens.standardised(chunk), (chunk - lens.mean) / unit
         used = z if half is None else z[half[row : row + len(z)]]
         f = used @ lens.directions
         columns.add(z)
@@ -138,7 +140,7 @@ def follow(
     counts = np.concatenate([np.full(f.shape[1], along.count), np.full(z.shape[1] + 1, row)])
     wide = np.maximum(design_effect(np.concatenate([f**2, z**2, total], axis=1)), copies)
     wide_mean = np.maximum(design_effect(np.concatenate([f, z], axis=1)), copies)
-    shift = float(((raw / row) ** 2).sum())
+    shift = unit**2 * float(((raw / row) ** 2).sum())
     level = Followed(
         row,
         np.concatenate([dmean, mean]),
@@ -147,7 +149,7 @@ def follow(
         counts / wide,
         counts[:-1] / wide_mean,
         inside / row,
-        float(own.sums[0, 0] / row - shift),
+        unit**2 * float(own.sums[0, 0] / row) - shift,
         float(_of_total(own)[0]),
     )
     notes = [*_copied(distinct, row, lens), *_alike(wide[:-1] if copies == 1 else np.ones(1))]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,8 @@ def command(options) -> int:
         try:
             save(state, options.state)
         except OSError as error:
-            raise ValueError(f"the rounds above are not remembered: {error}") from None
+            print(f"rfcollapse monitor: the rounds above are not remembered: {error}", file=sys.stderr)
+            return 2 if alarming else 1
     return 2 if alarming else 0
 
 

@@ -5,14 +5,14 @@ from jaxtyping import Float
 from scipy import special
 
 DOUBT = 1e-5  # chance that independent rows look dependent at one size of blocks
-FEWEST_BLOCKS = 16
+FEWEST_BLOCKS = 8
 
 
 def design_effect(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     """n Var(x̄) over Var(x), ≥ 1: by how much rows that are like their neighbours widen the variance of a mean.
 
     Means of b rows in a row have the variance Var(x)/b where rows are independent. The largest b Var(x̄_b)/Var(x) over
-    b = 2, 4, 8, …, n/16 is taken, of those beyond what chance gives (χ² law, and a slack for heavy tails), else 1.
+    b = 2, 4, 8, …, n/8 is taken, of those beyond what chance gives (χ² law, and a slack for heavy tails), else 1.
     Frames of a film, chains, clusters and copies that stand together are seen, and so is a sorted table, whose rows may
     be independent all the same: shuffled, it is 1.
 

@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from advice.fabricated import fabricated, fabricated_round
 
 from rfcollapse.__main__ import main
 from rfcollapse.advice import mechanisms, monitor, samples
@@ -42,10 +43,10 @@ def test_false_alarms_of_whole_verdicts():
     generator, alarms = np.random.default_rng(6), 0
     for _ in range(100):
         n, reference, retain = 300, 500, 0.9
-        state = _fabricated(generator.chisquare(reference, 4) / reference, reference)
+        state = fabricated(generator.chisquare(reference, 4) / reference, reference)
         for _ in range(20):
             variances = retain * generator.chisquare(n, 4) / n
-            state = state._replace(rounds=(*state.rounds, _round(n, variances)))
+            state = state._replace(rounds=(*state.rounds, fabricated_round(n, variances)))
         alarms += bool(monitor.judge(state, retain=retain).alarms)
     assert alarms <= 1  # judged once a run: .0005
 
@@ -53,10 +54,10 @@ def test_false_alarms_of_whole_verdicts():
 def test_false_alarms_of_the_level_at_its_border():
     generator, n, reference, looks = np.random.default_rng(7), 100, 200, 4_000_000
     ratio = 0.9 * generator.chisquare(n, looks) / n / (generator.chisquare(reference, looks) / reference)
-    state = _fabricated(np.ones(3), reference)
+    state = fabricated(np.ones(3), reference)
     worst = np.sort(ratio)[int(looks * monitor.LOOK / 2 / 3)]  # the share below which that many fall
     for factor, expected in ((0.97, True), (1.03, False)):
-        there = _round(n, np.array([worst * factor, 1.0, 1.0]))
+        there = fabricated_round(n, np.array([worst * factor, 1.0, 1.0]))
         assert bool(monitor.judge(state._replace(rounds=(there,)), retain=0.9).alarms) == expected
 
 
@@ -166,29 +167,6 @@ def _pipeline(generator, mechanism, policy, rounds):
         elif j == 0:
             fraction = min(policy(monitor.judge(state)) or 0.0, 1.0)
     return state, variance.sum() / real.sum()
-
-
-def _level(count, variances):
-    """One direction or more, no column."""
-    ones = np.ones(len(variances))
-    rows = count * ones
-    return states.Followed(count, 0 * ones[1:], variances, 2 * ones, rows, rows[1:], np.zeros(0), 1.0, 2.0)
-
-
-def _round(count, variances):
-    return states.Round("", "", _level(count, variances), 0.95, 0.0, 0.01, 0.0, ())
-
-
-def _fabricated(variances, count):
-    k, empty = len(variances) - 1, np.zeros(0)
-    rows = {"points": np.zeros((9, k)), "radii": np.ones(9), "control": np.zeros((9, k)), "sketch": empty}
-    return states.State(
-        states.Reference(
-            "", "", None, empty, empty, np.zeros(0, bool), np.zeros((0, k)), np.zeros((2, 0)), np.ones(k),
-            _level(count, variances), **rows, discrete=False, notes=(),
-        ),
-        (),
-    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------ state and files
