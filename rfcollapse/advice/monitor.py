@@ -202,8 +202,8 @@ def look(state: State, chunks: Callable[[], Iterator], name: str = "samples", *,
 def _covered(known, sample, effect):
     """Coverage of the reference's points by a sample; by how much as many real rows cover more; the error of that."""
     size = min(len(sample), len(known.control))
-    kinds = sample, sample[:size], known.control[:size]
-    within = [cdist(known.points, rows) <= known.radii[:, None] for rows in kinds]
+    within = [cdist(known.points, rows) <= known.radii[:, None] for rows in (sample, known.control[:size])]
+    within.insert(1, within[0][:, :size])
     hits = [near.sum(axis=1) for near in within]
     # What each row covers that no other does: rows of both kinds, over the same points.
     alone = [(near[hit == 1] / len(hit)).sum(axis=0) for near, hit in zip(within[1:], hits[1:])]
