@@ -288,7 +288,7 @@ class Killed(BaseException):
 
 def test_killed_at_fifty_moments(tmp_path, monkeypatch):
     """In training, and before and after each step on the way of a file to the disk; what was being written is torn."""
-    plan, moments, left, kills = replace(BASE, rounds=14), random.Random(0), 0, 0
+    plan, moments, left, kills = replace(BASE, rounds=9), random.Random(0), 0, 0
 
     def deadly(module, name):
         true = getattr(module, name)
