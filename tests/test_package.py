@@ -156,6 +156,15 @@ def test_what_a_terminal_cannot_show_is_replaced(fake, monkeypatch, encoding):
     assert ("α" in shown) == (encoding in ("utf-8", "cp437"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["claims"], ["monitor", "--help"]])
+def test_a_locale_without_unicode(command):
+    """As of a bare container: files are UTF-8 all the same."""
+    environment = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-m", "rfcollapse", *command], env=environment, capture_output=True)
+    assert done.returncode == 0 and done.stdout.isascii() and len(done.stdout) > 500 and not done.stderr
+
+
 @pytest.mark.parametrize("place, code, said", [
     ("pipe", 0, ""), ("pipe", 2, ""), ("/dev/full", 1, "No space left"), ("/dev/full", 2, "No space left"),
 ])  # fmt: skip

@@ -127,13 +127,14 @@ def run(wanted: list[str], *, quick: bool = False, seed: int = 0, jobs: int = 2)
     Returns:
         An outcome per notebook, and the folder that holds claims.json.
     """
-    picked, seed = chosen(wanted), check.integer("--seed", seed, 0, devices.LARGEST_SEED)
+    picked, jobs = chosen(wanted), check.integer("--jobs", jobs, 1)
+    seed = check.integer("--seed", seed, 0, devices.LARGEST_SEED)
     trial = quick or seed != 0
     target = ROOT / "runs" / (f"seed-{seed}" + ("-quick" if quick else "")) if trial else ROOT
     for folder in ("notebooks", "figures"):
         (target / folder).mkdir(parents=True, exist_ok=True)
     bar = tqdm(total=len(picked), desc="notebooks", unit="notebook", position=0)
-    with bar, ThreadPoolExecutor(check.integer("--jobs", jobs, 1)) as pool:
+    with bar, ThreadPoolExecutor(jobs) as pool:
         running = {name: pool.submit(_one, name, target, quick, seed) for name in sorted(picked, key=duration)}
         try:
             for _ in as_completed(running.values()):
@@ -248,7 +249,7 @@ def _refresh_readme():
     readme, path = ROOT / "README.md", ROOT / "figures" / "claims.json"
     if not path.exists():  # every notebook so far has failed
         return
-    rows, text = ledger.tell(path.parent), readme.read_text()
+    rows, text = ledger.tell(path.parent), readme.read_text(encoding="utf-8")
     for name, fresh in (("ledger", ledger.counts(rows) + "\n"), ("verdicts", ledger.summary(rows))):
         marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = marked.sub(lambda match, fresh=fresh: match[1] + fresh + match[2], text)

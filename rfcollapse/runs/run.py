@@ -56,8 +56,7 @@ def load(key: PRNGKeyArray, plan: RunPlan) -> Parted:
     key_train, key_held = jax.random.split(key)
     if source.draw is not None:
         d = jax.eval_shape(lambda one: source.draw(one, 1), key).shape[1]
-        needs = {f"samples = {plan.samples}": plan.samples, f"probes = {plan.probes}": plan.probes}
-        devices.require_memory({name: 8 * count * d * seeds for name, count in needs.items()})
+        devices.require_memory(_needs(plan, d, "samples", "probes"))
     if source.variances is not None:
         count = check.integer("samples", plan.samples, len(source.variances))
         return Parted(data.exact_gaussians(key_train, seeds, count, source.variances), None, gaussian=True)
@@ -130,7 +129,11 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False, strict: bool
     }
     plan = _fitted(plan, real)
     like = _untrained(plan, real)
-    devices.require_memory(_needs(plan, real, like))
+    draws, weights = plan.training.chunk * plan.training.batch, sum(leaf.size for leaf in jax.tree.leaves(like))
+    needs = _needs(plan, real.train.shape[-1], "pairs", "probes", "rounds")
+    needs[f"chunk = {plan.training.chunk} by batch = {plan.training.batch}"] = 8 * draws * plan.seeds
+    needs[f"networks of {weights} weights"] = 20 * weights  # and of each a gradient, its two moments and an average
+    devices.require_memory(needs)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder, patience=0):
         models, rows = runfolder.start(folder, config, like, resume=resume, strict=strict)
@@ -175,16 +178,10 @@ def _untrained(plan, real):
     )
 
 
-def _needs(plan, real, like):
-    """Bytes, by what makes them many: own pairs, probes, steps drawn at once, the law's numbers, the networks."""
-    each, weights = plan.seeds * real.train.shape[-1], sum(leaf.size for leaf in jax.tree.leaves(like))
-    return {
-        f"pairs = {plan.pairs}": 8 * plan.pairs * each,
-        f"probes = {plan.probes}": 8 * plan.probes * each,
-        f"chunk × batch = {plan.training.chunk} × {plan.training.batch}": 8 * plan.training.chunk * plan.training.batch,
-        f"rounds = {plan.rounds}": 8 * plan.rounds * each,
-        f"networks of {weights} weights": 20 * weights,  # beside them a gradient, its two moments and an average
-    }
+def _needs(plan, d, *names):
+    """Bytes of as many rows as these settings say, in each seed; of the law's numbers there is one for each round."""
+    rows = {name: plan.seeds * getattr(plan, name) for name in names}
+    return {f"{name} = {getattr(plan, name)} for each of {plan.seeds} seeds": 8 * d * rows[name] for name in names}
 
 
 def _principal_variances(rows, seeds):
