@@ -38,13 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     asked = next((word for word in arguments if not word.startswith("-")), None)
     options = argparse.Namespace()
 
-    def say(words, *_, **__):
+    def say(words):
         print(f"rfcollapse {asked}: {' '.join(str(words).split())}", file=sys.stderr)
 
     with contextlib.suppress(AttributeError):  # what the terminal cannot show is no reason to lose the rest
         sys.stdout.reconfigure(errors="replace")
     with warnings.catch_warnings():
-        warnings.showwarning = say
+        warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
         try:
             code = _run(arguments, asked, options)
             print(end="", flush=True)
@@ -85,16 +85,15 @@ def _mendable(error):
         shown = os.environ.get("MPLBACKEND", "")
         remedy = f"MPLBACKEND={shown} asks for it: unset that" if name and name in shown else "is it installed?"
         return None if name.partition(".")[0] == __package__ else f"{words} ({remedy})"
-    if isinstance(error, RuntimeError | AssertionError):
-        try:
+    if not isinstance(error, RuntimeError | AssertionError):
+        return words or type(error).__name__
+    try:
+        if "jax" in sys.modules:
             sys.modules["jax"].devices()
-        except (RuntimeError, AssertionError) as reason:
-            asked = os.environ.get("JAX_PLATFORMS", "")
-            return f"JAX finds no device for JAX_PLATFORMS={asked!r}: unset that, or install what it needs. {reason}"
-        except KeyError:
-            pass
-        return None
-    return words or type(error).__name__
+    except (RuntimeError, AssertionError) as reason:
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        return f"JAX finds no device for JAX_PLATFORMS={asked!r}: unset that, or install what it needs. {reason}"
+    return None
 
 
 def _drop():

@@ -200,4 +200,4 @@ def test_a_warning_is_one_line(fake, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         assert fake(command)() == 0
-    assert capsys.readouterr().err == "rfcollapse budget: odd data\n"
+    assert capsys.readouterr().err == "rfcollapse budget: warning: odd data\n"

@@ -17,8 +17,7 @@ NETWORK = {
     "width": "of the hidden layers of an MLP (its own)",
     "channels": "of a U-Net at its finest, a multiple of 8 (its own)",
 }
-
-LONGEST = 120  # bytes, of a folder's name
+LONGEST, NAMED = 120, ("data", "scheme", "seed", "rounds")  # bytes of a folder's name, and what is no setting in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +73,15 @@ def folder_name(plan: RunPlan) -> str:
         >>> folder_name(RunPlan(data="digits", scheme="ra", rounds=3, real_fraction=0.3, options={"width": 64}))
         'reflow-digits-ra-0-real_fraction=0.3-width=64'
     """
-    usual, changed = Training.usual(plan.model), {}
-    for name, one in OWN.items():
-        if name not in ("data", "scheme", "seed", "rounds") and getattr(plan, name) != one.default:
-            changed[name] = getattr(plan, name)
-    for name, one in TRAINING.items():
-        if getattr(plan.training, one.name) != getattr(usual, one.name):
-            changed[name] = getattr(plan.training, one.name)
-    settings = (f"{name}={value}" for name, value in (changed | plan.options).items())
+    own = {name: (getattr(plan, name), one.default) for name, one in OWN.items() if name not in NAMED}
+    usual, used = Training.usual(plan.model), plan.training
+    own |= {name: (getattr(used, one.name), getattr(usual, one.name)) for name, one in TRAINING.items()}
+    changed = {name: value for name, (value, default) in own.items() if value != default} | plan.options
+    settings = (f"{name}={value}" for name, value in changed.items())
     said = "-".join(["reflow", plan.data, plan.scheme, str(plan.seed), *settings])
     name = re.sub(r"[^\w.,=+-]+", "_", said).encode(errors="replace")
-    return name.decode() if len(name) <= LONGEST else f"{name[:80].decode(errors='ignore')}-{_digest(said)}"
-
-
-def _digest(said):
-    return hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()[:10]
+    digest = hashlib.sha256(said.encode(errors="backslashreplace")).hexdigest()[:10]
+    return name.decode() if len(name) <= LONGEST else f"{name[:80].decode(errors='ignore')}-{digest}"
 
 
 def _add(command, name, one, text, **default):
