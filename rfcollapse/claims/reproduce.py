@@ -142,10 +142,18 @@ def run(wanted: list[str], *, quick: bool = False, seed: int = 0, jobs: int = 2)
         except KeyboardInterrupt:  # the kernels hear of it themselves
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    outcomes = [running[name].result() for name in picked]
+    outcomes = [_result(name, running[name]) for name in picked]
     if not trial or any(outcome.kept for outcome in outcomes):
         _refresh_readme()
     return outcomes, target / "figures"
+
+
+def _result(name, running):
+    """A notebook that cannot be read, or a full disk, takes nothing from the others either."""
+    try:
+        return running.result()
+    except (OSError, ValueError) as error:
+        return Outcome(name, [], " ".join(str(error).split()), 0.0)
 
 
 def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
@@ -157,7 +165,7 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     except ImportError:
-        raise ValueError("running notebooks needs Jupyter: pip install rfcollapse[notebooks]") from None
+        raise ImportError("running notebooks needs Jupyter: pip install rfcollapse[notebooks]") from None
     source = ROOT / "notebooks" / f"{name}.ipynb"
     notebook = nbformat.read(source, as_version=4)
     visible = len(notebook.cells)

@@ -110,6 +110,28 @@ def test_the_kernel_is_this_pythons_whatever_is_installed_or_named(checkout, tmp
     assert outcome.error is None and "training-curve-balanced: confirmed" in executed.cells[0].outputs[0]["text"]
 
 
+def test_a_full_disk_or_a_damaged_notebook_fails_its_notebook_alone(checkout, capsys, monkeypatch):
+    async def execute(client, **_):
+        pass
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    (checkout / "notebooks" / "02_bad.ipynb").write_text("{not JSON\n")
+    (checkout / "notebooks" / "03_gone.ipynb").symlink_to("nowhere")
+    monkeypatch.setattr(nbclient.NotebookClient, "async_execute", execute)
+    monkeypatch.setattr(nbformat, "write", full)
+    assert __main__.main(["reproduce", "--quick"]) == 1
+    shown = capsys.readouterr()
+    for line in (
+        "01_good failed, [Errno 28] No space",
+        "02_bad failed, Notebook does not",
+        "03_gone failed, [Errno 2] No",
+    ):
+        assert line in shown.out
+    assert "Traceback" not in shown.err
+
+
 @pytest.mark.parametrize("seed", ["9223372036854775808", "18446744073709551616", "1" + "0" * 40])
 def test_a_seed_out_of_range_is_refused_before_a_kernel_starts(checkout, capsys, seed):
     assert __main__.main(["reproduce", "--seed", seed]) == 1
