@@ -1,14 +1,13 @@
 """`rfcollapse monitor`: its options and its table."""
 
-import json
 import math
-import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
 from ..data import DATA_HELP
-from ..output import columns, plain
+from ..output import as_json, columns, locked, plain
 from . import mechanisms
 from .follow import column_name
 from .losses import account, read_losses
@@ -34,6 +33,12 @@ def add_options(command):
 
 def command(options) -> int:
     """`rfcollapse monitor`: prints verdicts; returns 2 if one of the rounds given now is alarming, else 0."""
+    there = options.state and Path(options.state).parent.is_dir()  # where not, writing fails: after the verdict
+    with locked(options.state) if there else nullcontext():
+        return _watched(options)
+
+
+def _watched(options):
     mechanism = mechanisms.from_options(options)
     state = _begun(options)
     settings = {"retain": options.retain, "real_fraction": options.real_fraction, "mechanism": mechanism}
@@ -57,19 +62,16 @@ def command(options) -> int:
         then = state._replace(rounds=state.rounds[: [*before, found.digest].index(found.digest) + 1])
         verdicts.append(judge(then, **settings))
         accounts.append(None if loss is None else account(then, real_fraction=options.real_fraction))
-    alarming = any(verdict.alarms for verdict in verdicts)
+    if alarming := any(verdict.alarms for verdict in verdicts):
+        options.exit_code = 2  # whatever fails from here on
     if options.json:
         rounds = [plain(verdict) | {"account": plain(one)} for verdict, one in zip(verdicts, accounts)]
         seen = {"coverage": [x.coverage for x in state.rounds], "names": [x.name for x in state.rounds], "notes": notes}
-        print(json.dumps({"alarm": alarming, "rounds": rounds, **seen}), flush=True)
+        print(as_json({"alarm": alarming, "rounds": rounds, **seen}), flush=True)
     else:
         print(_text(state, verdicts, accounts, notes, options.retain, mechanism), flush=True)
     if options.state:
-        try:
-            save(state, options.state)
-        except OSError as error:
-            print(f"rfcollapse monitor: the rounds above are not remembered: {error}", file=sys.stderr)
-            return 2 if alarming else 1
+        save(state, options.state)
     return 2 if alarming else 0
 
 

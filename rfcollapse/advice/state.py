@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..output import plain, replace
+from ..output import as_json, replace
 
 VERSION = 2  # of the file
 
@@ -122,7 +122,7 @@ def save(state: State, path: str | Path):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     state.save(begun, f"{folder}/monitor.json")
     """
-    replace(Path(path), json.dumps({"version": VERSION, **plain(state)}, allow_nan=False))
+    replace(Path(path), as_json({"version": VERSION, **state._asdict()}))
 
 
 def load(path: str | Path) -> State:

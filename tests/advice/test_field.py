@@ -9,6 +9,7 @@ from advice.fabricated import fabricated, fabricated_round
 from rfcollapse.__main__ import main
 from rfcollapse.advice import mechanisms, monitor, samples
 from rfcollapse.measure.dependence import design_effect
+from rfcollapse.output import locked
 
 
 @pytest.fixture
@@ -301,8 +302,15 @@ def test_a_dead_round_is_an_alarm_as_often_as_it_is_given(files, capsys):
     json.loads((files / "s.json").read_text(), parse_constant=pytest.fail)
 
 
-def test_verdicts_come_before_what_may_fail(files, capsys):
+@pytest.mark.parametrize("made, word, code", [("dead.npy", "ALARM", 2), ("a.npy", "healthy", 1)])
+def test_verdicts_come_before_what_may_fail(files, capsys, made, word, code):
     np.save("dead.npy", np.zeros((100, 2)))
-    assert main(["monitor", "dead.npy", "--reference", "real.npy", "--state", "nowhere/s.json"]) == 2
+    assert main(["monitor", made, "--reference", "real.npy", "--state", "nowhere/s.json"]) == code
     printed = capsys.readouterr()
-    assert "ALARM" in printed.out and printed.err.count("\n") == 1 and "nowhere" in printed.err
+    assert word in printed.out and printed.err.count("\n") == 1 and "nowhere" in printed.err
+
+
+def test_two_jobs_with_one_state_do_not_lose_a_round(files, capsys):
+    with locked("s.json"):
+        assert main(["monitor", "a.npy", "--reference", "real.npy", "--state", "s.json"]) == 1
+    assert "in use by another process" in capsys.readouterr().err
