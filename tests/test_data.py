@@ -343,7 +343,8 @@ def test_images_in_arrays_are_flattened_in_the_order_of_their_axes(tmp_path):
     np.savez(tmp_path / "s.npz", images=pixels, labels=np.arange(6))
     for name, array in {"c.npy": pixels, "f.npy": np.asfortranarray(pixels), "grey.npy": pixels[..., 0]}.items():
         np.save(tmp_path / name, array)
-        np.testing.assert_array_equal(data.read_samples(tmp_path / name), array.reshape(6, -1))
+        with pytest.warns(UserWarning, match=f"{name}: images of 4 × 5.* flattened to"):
+            np.testing.assert_array_equal(data.read_samples(tmp_path / name), array.reshape(6, -1))
     table = data.open_table(f"{tmp_path}/s.npz:images", [59, "0"])
     np.testing.assert_array_equal(np.concatenate([*table.chunks(4)]), pixels.reshape(6, -1)[:, [59, 0]])
     assert table.notes == ("images of 4 × 5 × 3 flattened to 60 columns",)

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
@@ -68,7 +67,7 @@ def open_samples(source: Any, *, columns: Sequence | None = None) -> Samples:
         if found.path is not None:
             table = data.open_table(found.path, columns)
             return Samples(partial(_watched, found.path, table), table.names, table.notes)
-        rows = found.images().samples if found.images else found.draw(jax.random.key(0), DRAWN)
+        rows = found.images().samples if found.images else _drawn(found.draw)
     elif hasattr(source, "iloc"):
         table = data.frame_table("samples", source, columns)
         return Samples(partial(table.chunks, CHUNK), table.names, table.notes)
@@ -78,6 +77,12 @@ def open_samples(source: Any, *, columns: Sequence | None = None) -> Samples:
     if columns is not None:
         rows = rows[:, chosen(str(source), None, rows.shape[1], columns)]
     return Samples(lambda: (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)))
+
+
+def _drawn(draw):
+    import jax  # heavy, and needed for this alone
+
+    return draw(jax.random.key(0), DRAWN)
 
 
 def add_columns(command: ArgumentParser):

@@ -1,6 +1,7 @@
 """Tables of samples in files, chunk by chunk, one row a sample: the one reader for every command."""
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from .arrays import array_table, brief, open_array
 from .columns import EXPECTED, Table, chosen, counts_rows
 from .texts import open_text
 
+ROWS = 16_384  # at a time
+
 
 def read_samples(path: str | Path, columns: Sequence | None = None) -> Float[np.ndarray, "n d"]:
-    """All rows of a file, in memory, 8 n d bytes.
+    """All rows of a file, in memory, 8 n d bytes; the notes of `open_table` on how it is understood become warnings.
 
     Args:
         path, columns: as of `sample_chunks`, and so are formats and errors.
@@ -28,11 +31,14 @@ def read_samples(path: str | Path, columns: Sequence | None = None) -> Float[np.
         ...     data.read_samples(f"{folder}/x.csv", ["b", "a"]).tolist()
         [[2.0, 1.0], [4.0, 3.0]]
     """
-    return np.concatenate(list(sample_chunks(path, columns=columns)))
+    table = open_table(path, columns)
+    for note in table.notes:
+        warnings.warn(f"{path}: {note}", stacklevel=2)
+    return np.concatenate(list(table.chunks(ROWS)))
 
 
 def sample_chunks(
-    path: str | Path, rows: int = 16_384, columns: Sequence | None = None
+    path: str | Path, rows: int = ROWS, columns: Sequence | None = None
 ) -> Iterator[Float[np.ndarray, "_ d"]]:
     """The rows of a file of samples (n, d), in order, as float64 arrays of at most `rows` rows each.
 

@@ -264,7 +264,7 @@ def test_good_files_come_back(tmp_path, name):
     np.testing.assert_array_equal(attempt(path), X)
     if name != "index alone.csv":  # there the index is number 0
         turned = [*(samples.open_samples(path).names or range(3))][::-1]
-        np.testing.assert_array_equal(data.read_samples(path, turned), X[:, ::-1])
+        np.testing.assert_array_equal(np.concatenate([*data.sample_chunks(path, columns=turned)]), X[:, ::-1])
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -303,13 +303,9 @@ def test_what_pandas_writes(tmp_path_factory, drawn, marks, end, encoding, names
     table = KINDS[kind](np.random.default_rng(seed), (n, d))
     frame = pandas.DataFrame(table, columns=[f"x {i}" for i in range(d)] if "words" in names else None)
     path = tmp_path_factory.mktemp("x") / f"x.csv{'' if encoding == 'utf-16' else packed}"
-    how = {
-        "sep": marks[0],
-        "decimal": marks[1] if d > 1 or "index" in names else ".",
-        "lineterminator": end,
-        "encoding": encoding,
-        "quoting": quoting,
-    }
+    names = names.split(",")[0] if marks[0] == " " else names  # between blanks, an index without a name has no place
+    mark = marks[1] if d > 1 or "index" in names else "."
+    how = {"sep": marks[0], "decimal": mark, "lineterminator": end, "encoding": encoding, "quoting": quoting}
     frame.to_csv(path, header=names != "none", index="index" in names, **how)
     read = attempt(str(path))
     if isinstance(read, str):
@@ -330,7 +326,7 @@ def test_spoiled_text_is_read_as_anybody_would_or_refused(tmp_path_factory, spoi
         text = text[:place] + inserted + text[place + cut :]
     read = attempt(written(tmp_path_factory.mktemp("x"), "x.csv", text))
     if not isinstance(read, str):
-        lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        lines = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
         rows = [row for row in csv.reader(lines, strict=True) if "".join(row).strip()]
         assert all(field.isascii() and "_" not in field for row in rows for field in row)
         np.testing.assert_array_equal(read, [[float(field) for field in row] for row in rows])
