@@ -135,7 +135,7 @@ def frame_table(source: str | Path, frame, columns: Sequence | None = None) -> T
         raise ValueError(f"{source}: not all columns are numbers ({brief(error)}); {remedy}") from None
     names = [names[i] for i in kept]
     index = [name for i, name in enumerate(names) if counts_rows(str(source), name, i, array[:, i])]
-    data = names if columns is not None or len(index) == len(names) else [name for name in names if name not in index]
+    data = names if columns is not None else [name for name in names if name not in index]
     table = array_table(source, array, data, names)
     return table._replace(notes=tuple(f"index column {name!r} left out" for name in names if name not in data))
 

@@ -103,6 +103,8 @@ def open_text(path: Path, columns: Sequence | None = None) -> Table:
                 index[i] = values[0] if (np.diff(values) == 1).all() else np.nan
                 notes.append(f"index column {names[i] if names else i!r} left out")
     kept = [i for i in kept if i not in index]
+    if not kept:
+        raise ValueError(f"{path}: no column but those that count the rows ({listed(names)}); choose some (--columns)")
     if columns is not None and len(kept) < width:
         notes.append(f"left out: {listed([names[i] if names else i for i in range(width) if i not in kept])}")
     form = Form(separator, decimal, names, width, kept, index)

@@ -169,6 +169,7 @@ BAD = {
     "text column.csv": "".join(f"{line},cat\n" for line in BODY.splitlines()),
     "text column, named.csv": "a,b,c,d\n" + "".join(f"{line},cat\n" for line in BODY.splitlines()),
     "key.csv": "a,b,user_id\n" + "".join(f"0.5,{i},{i * i + 3}\n" for i in range(12)),
+    "index alone.csv": "id,row_id\n" + "".join(f"{i},{i + 5}\n" for i in range(12)),
     "index begins again.csv": "id,a,b\n" + "0,0.5,1.5\n1,0.5,2.5\n" * 2,
     "index breaks late.csv": "".join(f"{i},{i % 7 / 8}\n" for i in [*range(20_000), 5]),
     "number breaks late.csv": "a,b\n" + "0.5,1.5\n" * 20_000 + "0.5,1_5\n",
