@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from .. import check
 from .arrays import array_table, brief, open_array
-from .columns import EXPECTED, Table, chosen, counts_rows
+from .columns import EXPECTED, Table, chosen, counts_rows, listed
 from .texts import open_text
 
 ROWS = 16_384  # at a time
@@ -133,11 +133,13 @@ def frame_table(source: str | Path, frame, columns: Sequence | None = None) -> T
     except (TypeError, ValueError) as error:
         remedy = "choose columns of numbers (--columns)"
         raise ValueError(f"{source}: not all columns are numbers ({brief(error)}); {remedy}") from None
-    names = [names[i] for i in kept]
-    index = [name for i, name in enumerate(names) if counts_rows(str(source), name, i, array[:, i])]
-    data = names if columns is not None else [name for name in names if name not in index]
-    table = array_table(source, array, data, names)
-    return table._replace(notes=tuple(f"index column {name!r} left out" for name in names if name not in data))
+    left = [name for i, name in enumerate(names) if i not in kept]
+    notes = [f"left out: {listed(left)}"] if left else []
+    names = data = [names[i] for i in kept]
+    if columns is None:
+        data = [name for i, name in enumerate(names) if not counts_rows(str(source), name, i, array[:, i])]
+        notes = [f"index column {name!r} left out" for name in names if name not in data]
+    return array_table(source, array, data, names)._replace(notes=tuple(notes))
 
 
 def _open_parquet(path, columns):

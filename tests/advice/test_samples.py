@@ -35,6 +35,10 @@ def test_columns_of_another_order_are_matched_by_name(tmp_path):
     assert "left out: d, kind" in samples.open_samples(tmp_path / "wider.tsv", columns=("a", "b", "c")).notes
     np.testing.assert_array_equal(read(turned, columns=["a", "b", "c"]), X)
     assert samples.open_samples(turned).names == ("c", "a", "b")
+    keyed = FRAME.assign(id=range(90, 0, -3))
+    with pytest.raises(ValueError, match="column 'id' looks like a key"):
+        samples.open_samples(keyed)
+    assert samples.open_samples(keyed, columns=["id", "a"]).notes == ("left out: b, c",)
     np.testing.assert_array_equal(read(X, columns=["2", 0]), X[:, [2, 0]])
 
 
