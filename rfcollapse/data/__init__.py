@@ -5,8 +5,9 @@ Samples are rows, float64. Whatever is drawn takes a JAX key first; nothing is d
 """
 # ruff: noqa: F401
 
+from .columns import Table
 from .gaussians import exact_gaussians, gaussian
 from .images import Images, cifar10, digits, fashion, mnist, photo_patches
 from .mixtures import EIGHT_GAUSSIANS_STD, TWO_MOONS_STD, checkerboard, eight_gaussians, two_moons
 from .sources import DATA_HELP, DataSource, find
-from .tables import read_samples, sample_chunks
+from .tables import frame_table, open_table, read_samples, sample_chunks

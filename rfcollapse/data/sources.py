@@ -13,14 +13,14 @@ from .. import check
 from .gaussians import gaussian
 from .images import cifar10, digits, fashion, mnist, photo_patches
 from .mixtures import checkerboard, eight_gaussians, two_moons
-from .tables import READERS
+from .tables import READERS, parted
 
 MIXTURES = {"eight_gaussians": eight_gaussians, "two_moons": two_moons, "checkerboard": checkerboard}
 IMAGES = {"digits": digits, "fashion": fashion, "photos": photo_patches, "photos32": partial(photo_patches, 32)}
 FOLDERS = {"mnist": mnist, "cifar": cifar10}
 DATA_HELP = (
-    f"{', '.join([*IMAGES, *MIXTURES])}, gaussian:4,0.25 (variances), mnist:FOLDER, cifar:FOLDER, or a .npy, .npz or "
-    ".csv file with samples in rows"
+    f"{', '.join([*IMAGES, *MIXTURES])}, gaussian:4,0.25 (variances), mnist:FOLDER, cifar:FOLDER, or a .csv, .tsv or "
+    ".txt file (packed or not), .npy, .npz, FILE.npz:NAME or .parquet with samples in rows"
 )
 
 
@@ -36,7 +36,7 @@ class DataSource(NamedTuple):
     images: Callable | None = None
     """() → `Images`."""
     path: Path | None = None
-    """A .npy, .npz or .csv file, for `sample_chunks`; it need not be there."""
+    """A file, or FILE.npz:NAME, for `open_table`; it need not be there."""
 
 
 def find(name: str) -> DataSource:
@@ -64,7 +64,7 @@ def find(name: str) -> DataSource:
         variances = _variances(name, rest)
         return DataSource(name, draw=lambda key, n: gaussian(key, n, jnp.diag(variances)), variances=variances)
     path = Path(name)
-    if path.suffix.lower() in READERS or path.is_file():
+    if parted(path)[0].suffix.lower() in READERS or path.is_file():
         return DataSource(name, path=path)
     raise ValueError(f"data must be {DATA_HELP}; got {name!r}")
 
