@@ -9,7 +9,7 @@ from ..data import DATA_HELP
 from ..output import plain
 from . import mechanisms
 from .budget import CONFIDENCE, cheapest_fraction, report
-from .samples import LOOKED, NULL, add_columns, open_samples, spectrum
+from .samples import NULL, add_columns, open_samples, spectrum
 
 SHOWN = 12  # directions in the table
 LEADING, FEW = 0.99, 3  # of the variance in so few columns: most likely a matter of units
@@ -72,11 +72,10 @@ def _warnings(measured, names):
             f"column{'s' * (leading > 1)} {named}: {share:.1%} of the variance, the other {varying - leading} hardly "
             "count; if that is a matter of units, standardise: x / x.std(axis=0)"
         )
-    looked = min(measured.count, LOOKED)
-    if measured.copies > COPIES * looked:
+    if measured.copies > COPIES * measured.count:
         warnings.append(
-            f"{measured.copies} of {looked} rows are exact copies of others: intervals take rows for independent and "
-            "are too narrow; drop the copies, unless the columns take few values by nature"
+            f"{measured.copies} of {measured.count} rows are exact copies of others: intervals take rows for "
+            "independent and are too narrow; drop the copies, unless the columns take few values by nature"
         )
     return warnings
 

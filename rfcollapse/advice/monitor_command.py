@@ -13,7 +13,7 @@ from .follow import column_name
 from .losses import account, read_losses
 from .monitor import RELIED, WINDOW, judge, look, start
 from .rows import RowHashes
-from .samples import open_samples
+from .samples import add_columns, natural_order, open_samples
 from .state import State, load, save
 
 
@@ -21,6 +21,7 @@ def add_options(command):
     """The options of `rfcollapse monitor`."""
     command.add_argument("rounds", nargs="+", metavar="SAMPLES", help=f"one for each round, in order: {DATA_HELP}")
     command.add_argument("--reference", metavar="REAL", help="real data, likewise; not needed with a state")
+    add_columns(command)
     command.add_argument("--state", metavar="FILE", help="continue from this file, and write it (JSON)")
     command.add_argument("--retain", type=float, default=0.9, metavar="R", help="share of variance to keep (.9)")
     command.add_argument("--real-fraction", type=float, default=0.0, metavar="A", help="α in use (0)")
@@ -39,8 +40,13 @@ def command(options) -> int:
 
 
 def _watched(options):
-    mechanism = mechanisms.from_options(options)
-    state = _begun(options)
+    mechanism, notes = mechanisms.from_options(options), []
+    names = natural_order(options.rounds)
+    if names != options.rounds:
+        notes.append(f"SAMPLES are taken in the order of their numbers: {', '.join(Path(name).name for name in names)}")
+        if options.loss and len(options.loss) > 1:
+            raise ValueError(f"--loss: give SAMPLES in the order of their rounds, too, as {' '.join(names)}")
+    state = _begun(options, notes)
     settings = {"retain": options.retain, "real_fraction": options.real_fraction, "mechanism": mechanism}
     paid = [None] * len(options.rounds)
     if options.loss_mean and not options.loss:
@@ -50,9 +56,9 @@ def _watched(options):
             raise ValueError("--loss: the law is that of a denoiser whose pool is passed on with the noise of training")
         width = len(state.reference.mean) if options.loss_mean else 1
         paid = [width * loss for loss in read_losses(options.loss, len(options.rounds), len(state.rounds))]
-    verdicts, accounts, notes = [], [], [*state.reference.notes]
-    for name, loss in zip(options.rounds, paid):
-        found = look(state, open_samples(name), name, loss=loss)
+    verdicts, accounts = [], []
+    for name, loss in zip(names, paid):
+        found = look(state, _opened(name, options.columns, notes, state.reference.columns), name, loss=loss)
         before = [earlier.digest for earlier in state.rounds]
         if found.digest in before:
             notes.append(f"{name}: the same rows are round {before.index(found.digest) + 1}, not counted again")
@@ -75,22 +81,35 @@ def _watched(options):
     return 2 if alarming else 0
 
 
-def _begun(options) -> State:
+def _begun(options, notes) -> State:
     """The state that is there, if its reference is the one that is given, or a new one."""
-    if not (options.state and Path(options.state).exists()):
-        if not options.reference:
-            lacks = f": {options.state} does not exist" if options.state else ""
-            raise ValueError(f"--reference REAL is needed{lacks}")
-        return start(open_samples(options.reference), options.reference)
+    there = options.state and Path(options.state).exists()
+    if not (there or options.reference):
+        lacks = f": {options.state} does not exist" if options.state else ""
+        raise ValueError(f"--reference REAL is needed{lacks}")
+    if not there:
+        state = start(_opened(options.reference, options.columns, notes), options.reference)
+        notes += state.reference.notes
+        return state
     state = load(options.state)
     if options.reference:
         hashes = RowHashes()
-        for _ in hashes.passing(open_samples(options.reference)()):
+        for _ in hashes.passing(_opened(options.reference, options.columns, notes)()):
             pass
         if hashes.digest != state.reference.digest:
             begun = f"{options.state} was begun with {state.reference.name}"
             raise ValueError(f"{begun}; the rows of {options.reference} are others: begin a new state for them")
+    notes += state.reference.notes
     return state
+
+
+def _opened(name, columns, notes, match=None):
+    """A table, its columns matched by name to those of the reference where both have names."""
+    opened = open_samples(name, columns=columns)
+    if match and opened.names and opened.names != match:
+        opened = open_samples(name, columns=match)
+    notes += (f"{name}: {note}" for note in opened.notes)
+    return opened
 
 
 def _text(state, verdicts, accounts, notes, retain, mechanism):

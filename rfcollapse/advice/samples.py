@@ -17,13 +17,13 @@ from .. import check, data
 from ..data.columns import chosen
 from ..measure.moments import moments, power_sums
 from ..measure.rates import jackknife_error
+from .rows import RowHashes
 
 CHUNK = 4096  # rows in memory at a time
 DRAWN = 8192  # rows of what is drawn
 MOST_COLUMNS = 10_000  # a covariance of 800 MB
 NULL = 1e-12  # of the largest variance: below it is rounding
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-LOOKED = 1 << 20  # rows that are compared with one another
 GROUPS = 20  # of rows; the answer is computed again without each of them
 
 
@@ -155,7 +155,7 @@ class Spectrum(NamedTuple):
     without: Float[np.ndarray, "groups d"]
     """The variances along the same directions with one of up to 20 groups of rows left out."""
     copies: int
-    """Rows, of the first 2²⁰, that are exact copies of earlier ones."""
+    """Rows that are exact copies of earlier ones."""
 
     @property
     def relative_error(self) -> Float[np.ndarray, " d"]:
@@ -180,9 +180,9 @@ def spectrum(chunks: Callable[[], Iterator]) -> Spectrum:
         >>> samples.spectrum(samples.open_samples([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]])).variances.round(2)
         array([2.67])
     """
-    seen = []
-    count, mean, covariance = moments(_signed(chunks(), seen))
-    copies = sum(map(len, seen)) - len(np.unique(np.concatenate(seen)))
+    hashes = RowHashes()
+    count, mean, covariance = moments(hashes.passing(chunks()))
+    copies = count - hashes.multiplicity()[0]
     variances, directions = np.linalg.eigh(covariance)
     variances, directions = variances[::-1], directions[:, ::-1]
     varies = variances > NULL * max(variances[0], 0)
@@ -193,19 +193,6 @@ def spectrum(chunks: Callable[[], Iterator]) -> Spectrum:
     rest = (count - sums.counts)[:, None]
     first, second = ((powers.sum(axis=0) - powers) / rest for powers in sums.along)
     return Spectrum(count, mean, directions, variances, np.maximum(second - first**2, NULL * variances), copies)
-
-
-def _signed(chunks, seen):
-    """The same chunks; `seen` gets a number for each of the first rows, the same for equal ones and, surely, no others.
-
-    Integer arithmetic, as the last digits of sums of floats depend on where in memory a row lies.
-    """
-    for chunk in chunks:
-        if sum(map(len, seen)) < LOOKED:
-            bits = np.ascontiguousarray(chunk + 0.0, dtype=np.float64).view(np.uint64)  # + 0: of −0, too
-            factors = np.random.default_rng(0).integers(1 << 63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
-            seen.append((bits ^ bits >> 32) @ factors)
-        yield chunk
 
 
 class Reservoir:

@@ -314,3 +314,53 @@ def test_two_jobs_with_one_state_do_not_lose_a_round(files, capsys):
     with locked("s.json"):
         assert main(["monitor", "a.npy", "--reference", "real.npy", "--state", "s.json"]) == 1
     assert "in use by another process" in capsys.readouterr().err
+
+
+# --------------------------------------------------------------------------------------------------- order and names
+
+
+def test_files_in_the_shell_s_order_give_the_verdict_of_their_numbers(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("real.npy", np.random.default_rng(99).standard_normal((60_000, 3)))
+    names = [f"o_{j}.npy" for j in range(1, 13)]
+    for j, name in enumerate(names, 1):
+        np.save(name, np.random.default_rng(j).standard_normal((20_000, 3)) * np.exp(-0.006 * j))
+    base = ["--reference", "real.npy", "--retain", "0.8"]
+    codes, printed = [], []
+    for order in (names, sorted(names)):
+        codes.append(main(["monitor", *order, *base]))
+        printed.append([line for line in capsys.readouterr().out.splitlines() if not line.startswith("NOTE")])
+    assert codes == [2, 2] and printed[0] == printed[1] and any("o_12.npy" in line for line in printed[0])
+    assert main(["monitor", *sorted(names), *base, "--loss", *map(str, range(12))]) == 1
+    assert "in the order of their rounds" in capsys.readouterr().err
+
+
+def written(name, rows, header):
+    np.savetxt(name, rows, delimiter=",", header=header, comments="")
+
+
+def test_columns_are_matched_by_name(files, generator, capsys):
+    real, made = generator.standard_normal((2, 600, 2)) * [3, 1]
+    written("r.csv", real, "a,b")
+    written("q.csv", made[:, ::-1], "b,a")
+    written("wide.csv", np.column_stack([np.arange(600.0), made[:, ::-1]]), "step,b,a")
+    written("other.csv", made, "a,c")
+    np.save("nameless.npy", made)
+    for name in ("q.csv", "wide.csv", "nameless.npy"):
+        assert main(["monitor", name, "--reference", "r.csv"]) == 0, name
+    assert "step" in capsys.readouterr().out
+    assert main(["monitor", "other.csv", "--reference", "r.csv"]) == 1
+    error = capsys.readouterr().err
+    assert "a, b" in error and "c" in error and error.count("\n") == 1
+    assert main(["monitor", "other.csv", "--reference", "r.csv", "--columns", "a"]) == 0
+    assert "1 columns" in capsys.readouterr().out
+
+
+def test_in_a_loop_columns_in_another_order_are_refused(generator):
+    pandas = pytest.importorskip("pandas")
+    real, made = (pandas.DataFrame(x, columns=["a", "b"]) for x in generator.standard_normal((2, 600, 2)))
+    state = monitor.start(samples.open_samples(real))
+    with pytest.raises(ValueError, match="b, a and a, b"):
+        monitor.add(state, samples.open_samples(made[["b", "a"]]))
+    state = monitor.add(state, samples.open_samples(made[["b", "a"]], columns=state.reference.columns))
+    assert not monitor.judge(state).alarms
