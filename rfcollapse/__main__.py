@@ -1,12 +1,15 @@
 """The command line: `rfcollapse …`, or `python -m rfcollapse …`.
 
-Exit codes: 0 done; 1 bad input or usage, or an unexpected verdict; 2 the alarm of `monitor`; 130 interrupted.
+Exit codes: 0 done; 1 bad input or usage, or an unexpected verdict; 2 the alarm of `monitor`; 130 interrupted. A command
+that knows its alarm sets `options.exit_code`, which then stands whatever fails afterwards.
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,26 +35,73 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit code. An error a user can mend is one line on stderr, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    options = argparse.Namespace()
+
+    def say(words):
+        print(f"rfcollapse {asked}: {' '.join(str(words).split())}", file=sys.stderr)
+
+    with contextlib.suppress(AttributeError):  # what the terminal cannot show is no reason to lose the rest
+        sys.stdout.reconfigure(errors="replace")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: say(f"warning: {message}")
+        try:
+            code = _run(arguments, asked, options)
+            print(end="", flush=True)
+            return code
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            _drop()
+            return getattr(options, "exit_code", 0)
+        except (ValueError, OSError, MemoryError, ImportError, OverflowError, RuntimeError, AssertionError) as error:
+            words = _mendable(error)
+            if words is None:
+                raise
+            _drop()
+            say(words)
+            return getattr(options, "exit_code", 1)
+        except KeyboardInterrupt as interruption:
+            say(str(interruption) or "interrupted")
+            return 130
+
+
+def _run(arguments, asked, options):
     parser = Parser(prog="rfcollapse", description="Model collapse, predicted and measured.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=Parser, metavar="COMMAND")
-    asked = next((word for word in arguments if not word.startswith("-")), None)
+    for name, (place, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        if name == asked:  # the code of the others is not loaded
+            module = _loaded(place)
+            module.add_options(command)
+    parser.parse_args(arguments, options)
+    return module.command(options)
+
+
+def _mendable(error):
+    """What a user can do something about, in words; None of a fault of ours."""
+    words, name = str(error), getattr(error, "name", None) or ""
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in words:
+        return f"out of memory: {words or 'take fewer samples'}"
+    if isinstance(error, ImportError):
+        shown = os.environ.get("MPLBACKEND", "")
+        remedy = f"MPLBACKEND={shown} asks for it: unset that" if name and name in shown else "is it installed?"
+        return None if name.partition(".")[0] == __package__ else f"{words} ({remedy})"
+    if not isinstance(error, RuntimeError | AssertionError):
+        return words or type(error).__name__
     try:
-        for name, (place, purpose) in COMMANDS.items():
-            command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
-            if name == asked:  # the code of the others is not loaded
-                module = _loaded(place)
-                module.add_options(command)
-        options = parser.parse_args(arguments)
-        return module.command(options)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        if "jax" in sys.modules:
+            sys.modules["jax"].devices()
+    except (RuntimeError, AssertionError) as reason:
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        return f"JAX finds no device for JAX_PLATFORMS={asked!r}: unset that, or install what it needs. {reason}"
+    return None
+
+
+def _drop():
+    """Gives up a stdout that takes nothing any more, or Python would complain of it once again at its end."""
+    try:
+        print(end="", flush=True)
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, OSError) as error:
-        print(f"rfcollapse {asked}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as interruption:
-        print(f"rfcollapse {asked}: {interruption or 'interrupted'}", file=sys.stderr)
-        return 130
 
 
 def _loaded(place):

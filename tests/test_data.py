@@ -1,11 +1,13 @@
 """Sampled moments against closed forms, images against their sources, files against what the tests wrote."""
 
 import gzip
+import re
 import struct
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas
 import pytest
 import sklearn.datasets
 
@@ -163,6 +165,12 @@ def test_cifar10(tmp_path):
     np.testing.assert_array_equal(images.labels, labels)
 
 
+def test_cifar10_with_its_folder(tmp_path):
+    (tmp_path / "cifar-10-batches-bin").mkdir()
+    cifar_file(tmp_path / "cifar-10-batches-bin" / "data_batch_1.bin", byte_images(0, 2, 32, 32, 3), [3, 9])
+    assert data.cifar10(tmp_path).labels.tolist() == [3, 9]
+
+
 def test_cifar10_refuses_other_files(tmp_path):
     cifar_file(tmp_path / "data_batch_1.bin", byte_images(0, 2, 32, 32, 3), [1, 2])
     whole = (tmp_path / "data_batch_1.bin").read_bytes()
@@ -200,6 +208,41 @@ def test_mnist(tmp_path, pack, end):
     standardised(images)
     np.testing.assert_allclose(images.pixels(images.samples), pixels / 255, atol=1e-14)
     np.testing.assert_array_equal(images.labels, labels)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "train-images.idx3-ubyte",
+        "train-images.idx3-ubyte.gz",
+        f"{IDX_IMAGES}/{IDX_IMAGES}",
+        "train-images.idx3-ubyte/train-images.idx3-ubyte",
+        f"{IDX_IMAGES}/train-images.idx3-ubyte",
+        f"raw/{IDX_IMAGES}.gz",
+        f"MNIST/raw/{IDX_IMAGES}",
+    ],
+)
+def test_mnist_as_others_lay_it_out(tmp_path, place):
+    pixels = byte_images(1, 4, 5, 5)
+    for file, content in ((place, pixels), (place.replace("images", "labels").replace("idx3", "idx1"), np.arange(4))):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(idx(content.astype(np.uint8)))
+    images = data.mnist(tmp_path)
+    np.testing.assert_allclose(images.pixels(images.samples), pixels / 255, atol=1e-14)
+    assert images.labels.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["<!DOCTYPE html>\n<html>404</html>", "\n  <?xml version='1.0'?>", "version https://git-lfs.github.com\n"],
+)
+def test_a_page_is_no_mnist(tmp_path, content):
+    (tmp_path / f"{IDX_IMAGES}.gz").write_text(content)
+    with pytest.raises(
+        ValueError, match=f"begins with ['\"]{re.escape(content.split()[0])}.*fetch it again"
+    ) as refusal:
+        data.mnist(tmp_path)
+    assert "\n" not in str(refusal.value)
 
 
 def test_mnist_refuses_other_files(tmp_path):
@@ -295,6 +338,38 @@ def test_the_place_of_a_bad_number_is_that_in_the_file_not_in_the_chunk(tmp_path
             next(chunks)
 
 
+def test_images_in_arrays_are_flattened_in_the_order_of_their_axes(tmp_path):
+    pixels = byte_images(3, 6, 4, 5, 3)
+    np.savez(tmp_path / "s.npz", images=pixels, labels=np.arange(6))
+    for name, array in {"c.npy": pixels, "f.npy": np.asfortranarray(pixels), "grey.npy": pixels[..., 0]}.items():
+        np.save(tmp_path / name, array)
+        with pytest.warns(UserWarning, match=f"{name}: images of 4 × 5.* flattened to"):
+            np.testing.assert_array_equal(data.read_samples(tmp_path / name), array.reshape(6, -1))
+    table = data.open_table(f"{tmp_path}/s.npz:images", [59, "0"])
+    np.testing.assert_array_equal(np.concatenate([*table.chunks(4)]), pixels.reshape(6, -1)[:, [59, 0]])
+    assert table.notes == ("images of 4 × 5 × 3 flattened to 60 columns",)
+
+
+def test_parquet_is_read_by_pandas(tmp_path, monkeypatch):
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    frame = pandas.DataFrame({"id": [1, 2, 3], "b": [0.5, 1.5, 2.5], "kind": ["u", "v", "w"]})
+    for engine, words in [
+        (ImportError("no pyarrow"), "install it, or save as .csv or .npy"),
+        (OSError("?"), "not a whole"),
+    ]:
+        monkeypatch.setattr(pandas, "read_parquet", lambda path, error=engine: (_ for _ in ()).throw(error))
+        with pytest.raises(ValueError, match=words):
+            data.read_samples(tmp_path / "x.parquet")
+    monkeypatch.setattr(pandas, "read_parquet", lambda path: frame)
+    with pytest.raises(ValueError, match=r"not all columns are numbers .*'u'.*--columns"):
+        data.read_samples(tmp_path / "x.parquet")
+    table = data.open_table(tmp_path / "x.parquet", ["b"])
+    assert np.concatenate([*table.chunks(2)]).tolist() == [[0.5], [1.5], [2.5]]
+    assert table.notes == ("left out: id, kind",)
+    frame = frame[["id", "b"]]
+    assert data.open_table(tmp_path / "x.parquet").names == ("b",)
+
+
 def test_a_huge_npy_is_not_read_into_memory(tmp_path):
     # 8 TB that no disk holds: a sparse file, of which only the first chunk is touched
     shape, path = (10**9, 1000), tmp_path / "huge.npy"
@@ -357,7 +432,7 @@ NAN = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
         ("complex.npy", array([[1j], [2]]), "dtype complex128, not real numbers"),
         ("bool.npy", array([[True], [False]]), "dtype bool, not real numbers"),
         ("line.npy", array([1.0, 2.0]), r"shape \(2,\)"),
-        ("cube.npy", array(np.ones((2, 2, 2))), r"shape \(2, 2, 2\)"),
+        ("film.npy", array(np.ones((2, 2, 2, 2, 2))), r"shape \(2, 2, 2, 2, 2\)"),
         ("one row.npy", array([[1.0, 2.0]]), r"shape \(1, 2\)"),
         ("no rows.npy", array(np.ones((0, 3))), r"shape \(0, 3\)"),
         ("no columns.npy", array(np.ones((3, 0))), r"shape \(3, 0\)"),
@@ -376,24 +451,24 @@ NAN = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
         ("blank.csv", text("\n\n"), "too few rows of numbers, 0"),
         ("names.csv", text("a,b\n"), "too few rows of numbers, 0"),
         ("one row.csv", text("a,b\n1,2\n"), "too few rows of numbers, 1"),
-        ("text.csv", text("a,b\n1,2\n3,four\n"), "'four' in line 3, column 2, not a finite number"),
+        ("text.csv", text("a,b\n1,2\n3,four\n"), r"'four' in line 3, column 2 \('b'\), not a finite number"),
         ("two headers.csv", text("a,b\nc,d\n1,2\n"), "'c' in line 2, column 1"),
         ("missing.csv", text("1,2\n3,\n"), "'' in line 2, column 2"),
         ("nan.csv", text("1,2\n3,4\nnan,5\n"), "'nan' in line 3, column 1"),
         ("nan first.csv", text("nan,nan\n3,4\n"), "'nan' in line 1, column 1"),
         ("ragged.csv", text("1,2\n3,4\n5,6,7\n"), "3 fields in line 3, 2 before"),
         ("cut.csv", text("1,2\n3,4\n5"), "1 fields in line 3, 2 before"),
-        ("index.csv", text(",x,y\n0,1,2\n1,3,4\n"), "'' in line 1, column 1.*leave out index columns"),
-        ("semicolons.csv", text("1;2\n3;4\n"), "'3;4' in line 2, column 1.*commas"),
+        ("key.csv", text("id,x,y\n7,1,2\n3,3,4\n"), "column 'id' looks like a key but does not count.*--columns"),
+        ("unclear.csv", text("1;2\n3;4\n"), r"line 1 \(1, 2\) may be column names or a row of numbers"),
         ("underscore.csv", text("1_5,2\n3,4\n"), "'1_5' in line 1, column 1"),
         ("digits.csv", text("1,2\n3,٣\n"), "'٣' in line 2, column 2"),
         ("infinite.csv", text("1,2\n3,1e400\n"), "'1e400' in line 2, column 2"),
         ("blank lines.csv", text('"a\n1",b\n\n1,2\n\n,\n'), "'' in line 6, column 1"),
         ("long.csv", text("a,b\n1,2,3\n4,5,6\n"), "3 fields in line 2, 2 before"),
-        ("utf-16.csv", text("1,2\n3,4\n", "utf-16"), "not a text file"),
+        ("utf-16.csv", text("a,b\n3,٤\n5,6\n", "utf-16"), "'٤' in line 2, column 2"),
         ("binary.csv", npy_bytes, "not a text file|not a finite number"),
         ("latin.csv", text("größe\n1\n2\n", "latin-1"), "not a text file"),
-        ("kind.parquet", text("PAR1"), "unknown kind of file '.parquet'"),
+        ("kind.xlsx", text("PK"), "unknown kind of file '.xlsx'"),
     ],
 )
 def test_bad_files_are_refused_in_one_line(tmp_path, name, write, words):
@@ -479,13 +554,13 @@ def test_every_name_of_the_help_is_found(tmp_path):
     assert data.find(f"mnist:{tmp_path}").images().shape == (4, 4)
     cifar_file(tmp_path / "data_batch_1.bin", byte_images(0, 2, 32, 32, 3), [3, 9])
     assert data.find(f"cifar:{tmp_path}").images().shape == (32, 32, 3)
-    for name in ("x.npy", "no folder/x.NPZ", "x.csv"):
+    for name in ("x.npy", "no folder/x.NPZ", "x.csv", "x.tsv", "x.csv.GZ", "x.npz:images", "x.parquet"):
         assert data.find(name).path.name == name.split("/")[-1]
 
 
-@pytest.mark.parametrize("name", ["", "digit", "mnist:", "cifar", "gaussian:", "gaussian", "x.txt"])
+@pytest.mark.parametrize("name", ["", "digit", "mnist:", "cifar", "gaussian:", "gaussian", "x.doc", "x.npy:a"])
 def test_other_names_are_refused_with_all_that_is_understood(name):
-    with pytest.raises(ValueError, match=r"data must be digits, .*gaussian:.*mnist:FOLDER.*\.csv"):
+    with pytest.raises(ValueError, match=r"data must be digits, .*gaussian:.*mnist:FOLDER.*\.csv.*NAME"):
         data.find(name)
 
 

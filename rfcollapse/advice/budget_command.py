@@ -9,14 +9,17 @@ from ..data import DATA_HELP
 from ..output import plain
 from . import mechanisms
 from .budget import CONFIDENCE, cheapest_fraction, report
-from .samples import open_samples, spectrum
+from .samples import NULL, add_columns, open_samples, spectrum
 
 SHOWN = 12  # directions in the table
+LEADING, FEW = 0.99, 3  # of the variance in so few columns: most likely a matter of units
+COPIES = 0.05  # of the rows
 
 
 def add_options(command):
     """The options of `rfcollapse budget`."""
     command.add_argument("data", metavar="DATA", help=DATA_HELP)
+    add_columns(command)
     mechanisms.add_options(command)
     command.add_argument("--real-fraction", type=float, metavar="A", help="look at this α (default: the one needed)")
     command.add_argument("--retain", type=float, default=0.9, metavar="R", help="share of variance to keep (.9)")
@@ -37,9 +40,11 @@ def command(options) -> int:
         options.value is not None and options.samples is None
     ):
         raise ValueError("--value, --cost-per-sample and --samples (rows in the pool of a round) go together")
-    measured = spectrum(open_samples(options.data))
+    opened = open_samples(options.data, columns=options.columns)
+    measured = spectrum(opened)
     asked = {"retention": options.retain, "every": options.every, "rounds": options.rounds}
-    answer = {"data": options.data} | report(measured, mechanism, real_fraction=options.real_fraction, **asked)
+    answer = {"data": options.data, "notes": opened.notes, "warnings": _warnings(measured, opened.names)}
+    answer |= report(measured, mechanism, real_fraction=options.real_fraction, **asked)
     if options.value is not None:
         price = {"value": options.value, "cost_per_sample": options.cost_per_sample, "samples": options.samples}
         policy = cheapest_fraction(measured.variances, mechanism, **price)
@@ -47,8 +52,32 @@ def command(options) -> int:
         answer["cheapest"] = {"fraction": policy.best, "net": policy.best_net, "half": halved, "double": doubled}
     print(json.dumps(plain(answer)) if options.json else _text(answer), flush=True)
     if options.plot:
-        _plot(answer, measured, mechanism, options.plot)
+        try:
+            _plot(answer, measured, mechanism, options.plot)
+        except (ImportError, RuntimeError, ValueError, OSError) as error:  # of matplotlib: its backend, folder, format
+            raise ValueError(f"--plot {options.plot}: not drawn: {' '.join(str(error).split())[:200]}") from None
     return 0
+
+
+def _warnings(measured, names):
+    """What makes the numbers mean less than they say, and the remedy, in a line each."""
+    warnings = []
+    columns = np.square(measured.directions) @ measured.variances
+    order, varying = np.argsort(-columns), int((columns > NULL * columns.max()).sum())
+    leading = int(np.searchsorted(np.cumsum(columns[order]) / columns.sum(), LEADING)) + 1
+    if leading <= min(FEW, varying // 2):
+        named = ", ".join(repr(names[i]) if names else f"number {i} (from 0)" for i in order[:leading])
+        share = columns[order[:leading]].sum() / columns.sum()
+        warnings.append(
+            f"column{'s' * (leading > 1)} {named}: {share:.1%} of the variance, the other {varying - leading} hardly "
+            "count; if that is a matter of units, standardise: x / x.std(axis=0)"
+        )
+    if measured.copies > COPIES * measured.count:
+        warnings.append(
+            f"{measured.copies} of {measured.count} rows are exact copies of others: intervals take rows for "
+            "independent and are too narrow; drop the copies, unless the columns take few values by nature"
+        )
+    return warnings
 
 
 def _text(answer):
@@ -62,6 +91,8 @@ def _text(answer):
         f"covariance" + (f" ({dropped} without variance left out)" if dropped else ""),
         f"mechanism {answer['mechanism']}: {answer['assumptions']}.",
         *([f"{answer['beyond']}."] if answer["beyond"] else []),
+        *(f"note: {note}" for note in answer["notes"]),
+        *(f"WARNING {warning}" for warning in answer["warnings"]),
         "",
         f"{'direction':>9}  {'variance':>9} {'± se':>6}  {'life':>8}  {kept:>15}  {needs:>10}",
     ]

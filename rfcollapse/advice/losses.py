@@ -15,8 +15,7 @@ from scipy import special
 
 from .. import check
 from ..measure.rates import Interval
-from ..theory.anydata import variance_after
-from .monitor import FALSE_ALARM, HORIZON, squared_errors
+from .monitor import FALSE_ALARM, HORIZON, SQUARED
 from .state import State
 
 Z, SURE = -special.ndtri([0.025, FALSE_ALARM / HORIZON / 2])
@@ -62,23 +61,23 @@ def account(state: State, *, real_fraction: float = 0.0) -> Account:
     if not rounds or rounds[-1].loss is None:
         raise ValueError("the last round must have its loss; give it to monitor.add")
     alpha, shift = (alpha, rounds[-2].shift) if len(rounds) > 1 else (0.0, 0.0)
-    if shift is None:
-        raise ValueError("the round before was kept without its mean; begin the state anew")
-    three = [0, -2, -1]  # real data, the round before, the last; in the first round the first two are one
-    real, own, variance = totals = np.array([found.variances[-1] for found in (known, *rounds)])[three]
-    rows = np.array([known.counts[-1], *(found.count for found in rounds)])[three]
-    relative = np.append(known.kurtosis[-1] / known.counts[-1], squared_errors(state)[:, -1])[three]
+    levels = [found.level for found in (known, *rounds)]
+    levels = [levels[place] for place in (0, -2, -1)]  # real data, the round before (the first's is the real), the last
+    real, own, variance = totals = np.array([level.total for level in levels])
+    rows = np.array([level.rows[-1] for level in levels])
+    kurtosis = np.maximum([level.total_kurtosis for level in levels], known.level.total_kurtosis)
+    relative = np.maximum(kurtosis / rows, SQUARED)
     squares, loss = relative * totals**2, rounds[-1].loss
     pool = (1 - alpha) * own + alpha * real + alpha * (1 - alpha) * shift
     drawn = alpha * (squares * rows)[:2] @ [1.0, 1 - alpha] / rows[2]  # by which rows the pool takes
     doubt = math.sqrt(np.array([alpha, 1 - alpha, 1.0]) ** 2 @ squares + drawn)
-    surplus = float(variance_after(pool, loss)) - variance  # lost − paid
+    surplus = pool - loss - variance  # lost − paid; theory.anydata.variance_after, without JAX
     lost, ends = pool - variance, np.array([0.0, -Z, Z]) * doubt
     gap, gap_error = real - own + (1 - 2 * alpha) * shift, math.sqrt(squares[0] + squares[1])
     fraction = Interval(*(alpha - (surplus - ends) / gap)) if gap > SURE * gap_error else None
     warnings = _surplus(surplus, lost, loss, pool, len(known.mean)) if abs(surplus) > SURE * doubt else []
     series = [found.loss for found in rounds[-3:]]
-    if len(series) == 3 and None not in series and series[0] < series[1] < loss and variance < rounds[-3].variances[-1]:
+    if len(series) == 3 and None not in series and series[0] < series[1] < loss and variance < rounds[-3].level.total:
         least = min(found.loss for found in rounds if found.loss is not None)
         if loss > RISEN * least:
             warnings.append(f"the loss rises while variance falls, from {least:.4g} to {loss:.4g}: modes may be going")

@@ -1,35 +1,45 @@
 """Is self-training losing variance or modes, how fast, what to do: round by round, against a reference of real data.
 
-The reference gives directions (principal ones of every other row) and levels along them (from the remaining rows, so
-that no direction looks larger than it is merely because it was chosen); its total variance is that of all rows. Every
-round is measured along the same directions.
+All is measured in standard deviations of the reference's columns, so that units do not matter: variances and means
+along the principal directions of the correlations and in every single column, the total variance, how many rows lie in
+the middle half of each column, and the share of real points that have samples near. Directions are chosen on one half
+of the reference and their levels taken from the other (none looks larger than it is merely because it was chosen); the
+halves depend on the rows' content, not on their order. Every round is compared with real data of its own size.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import jax
 import numpy as np
 from scipy import special
 from scipy.spatial.distance import cdist
 
 from .. import check
-from ..measure.moments import moments, power_sums
+from ..measure.moments import moments
 from ..measure.rates import Interval, rate_interval, variance_ratio_interval
-from ..theory.flow import required_fraction_for_rate
-from . import mechanisms
+from .follow import FEWEST, POINTS, Lens, Powers, column_name, follow
+from .rows import RowHashes, discrete
 from .samples import NULL, Reservoir
 from .state import Reference, Round, State
 
-FEWEST = 20  # rows behind levels; the reference has half of its own there
-TRACKED, TRACKED_SHARE = 32, 0.99  # directions followed: those that make up 99 % of the variance, 32 at most
-POINTS, NEIGHBOURS = 1000, 5  # for coverage
+if TYPE_CHECKING:  # loading it takes JAX
+    from .mechanisms import Mechanism
+
+TRACKED, TRACKED_SHARE = 32, 0.99  # directions followed: those that make up 99 % of the correlations, 32 at most
+NEIGHBOURS = 5  # for coverage
 WINDOW, TREND_WINDOW = 8, 20  # latest rounds that a rate is taken from, and the test for a trend
 FALSE_ALARM, HORIZON = 0.05, 100  # chance of any alarm in 100 healthy rounds
-COVERAGE_TOLERANCE = 0.05  # by which coverage may differ between rounds of a healthy series
+LOOK = FALSE_ALARM / HORIZON / 6  # in a round, for each of level, mean, middle and coverage
+FALL, GROWTH = 0.9 * LOOK, 0.1 * LOOK  # the trend's third, for each of its two series
+COVERAGE_TOLERANCE = 0.05  # by which coverage may be less than that of real data
+HALVED = 0.5  # of the share outside the middle half, or inside, that a healthy column keeps
+USUAL = 0.2  # of rows outside and inside, at least, for a middle half to mean something: not with two values
 DEAD = 1e-30  # of the reference's variance
-REQUIRED = jax.jit(required_fraction_for_rate)  # called each round
+SQUARED = 1e-8  # squared relative errors are no smaller
+STEADY = 0.25  # relative error, at most, of a column's variance in the reference
+RELIED = 0.5  # of the total: a round that could not show this loss says nothing
+MEMORISED = 0.05  # of the reference's rows found again: worth a word
 
 
 class Verdict(NamedTuple):
@@ -49,10 +59,14 @@ class Verdict(NamedTuple):
     """Real fraction to use from now on for R of the total variance; inf if none does, None if no rate is known yet."""
     fraction_each: float | None
     """The same for every tracked direction."""
+    settles: Interval | None
+    """The share of the total that the real fraction in use leads to, by the rule of thumb; None before a rate is."""
+    visible: float
+    """The share of the total variance below which this round would have been an alarm."""
 
 
 def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
-    """A state without rounds.
+    """A state without rounds, in three passes through the real data.
 
     Args:
         chunks: of the real data, at least 40 rows, see `samples.open_samples`.
@@ -61,26 +75,84 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     Example:
         >>> from rfcollapse.advice import monitor, samples
         >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
-        >>> state.reference.variances.round(1)  # along two directions, and in total
-        array([ 9.4,  4. , 13.2])
+        >>> state.reference.spectrum.round(1)
+        array([9.1, 3.9])
+        >>> state.reference.scale.round(1)
+        array([3., 2.])
     """
-    half, mean, covariance = moments(chunk[::2] for chunk in chunks())
-    values, directions = np.linalg.eigh(covariance)
-    values, directions = values[::-1], directions[:, ::-1]
-    if not values[0] > 0:
+    names, hashes, some = getattr(chunks, "names", None), RowHashes(), Reservoir(4 * POINTS)
+    count, mean, covariance = moments(some.passing(hashes.passing(chunks())))
+    deviation = np.sqrt(np.diag(covariance))
+    varies = deviation > 1e-12 * np.abs(mean)
+    if not varies.any():
         raise ValueError(f"{name}: no column varies; the reference must be real data with some variance")
+    few, empty, idle = discrete(some.rows[:POINTS]), np.zeros((varies.sum(), 0)), ~varies
+    blind = Lens(mean, np.where(idle, 0.0, deviation), np.zeros(0, bool), empty, empty.T, few, names)
+    chosen, powers = hashes.halves(together=not few), Powers()
+    if min(chosen.sum(), (~chosen).sum()) < FEWEST:
+        raise ValueError(f"{name}: too few rows, {count}; {2 * FEWEST} that differ are needed in the reference")
+    half = moments(part for part in _parts(chunks(), blind, chosen, powers) if len(part)).covariance
+    steady = powers.moments()[2] <= STEADY**2 * count
+    if not steady.any():
+        raise ValueError(f"{name}: every column's variance rests on a few rows; more rows are needed, or no outliers")
+    size = np.where(steady, np.sqrt(np.maximum(np.diag(half), NULL)), np.inf)
+    values, directions = np.linalg.eigh(half / np.outer(size, size))
+    values, directions = values[::-1], directions[:, ::-1]
     enough = int(np.searchsorted(np.cumsum(values) / values.sum(), TRACKED_SHARE)) + 1
     directions = np.ascontiguousarray(directions[:, : min(enough, TRACKED, int((values > NULL * values[0]).sum()))])
-    count, variances, kurtosis, points, _ = _followed((chunk[1::2] for chunk in chunks()), mean, directions, name)
-    distances = cdist(points, points)
-    radii = np.partition(distances, NEIGHBOURS, axis=1)[:, NEIGHBOURS]  # the nearest is the point itself
-    variances[-1] = (count * variances[-1] + half * values.sum()) / (count + half)
-    counts = np.append(np.full(len(variances) - 1, float(count)), count + half)
-    return State(Reference(name, mean, directions, counts, variances, kurtosis, points, radii), ())
+    middle = np.quantile(blind.standardised(some.rows), [0.25, 0.75], axis=0)
+    lens = blind._replace(steady=steady, directions=directions, middle=middle)
+    seen = follow(chunks(), lens, name, hashes, ~chosen, 2 * POINTS)
+    level = seen.level._replace(variances=np.maximum(seen.level.variances, DEAD))
+    points, control = seen.sample[: len(seen.sample) // 2], seen.sample[len(seen.sample) // 2 :]
+    nearest = min(NEIGHBOURS, len(points) - 1)
+    radii = np.partition(cdist(points, points), nearest, axis=1)[:, nearest]  # the nearest is the point itself
+    spectrum = np.linalg.eigvalsh(covariance)[::-1]
+    return State(
+        Reference(
+            name=name,
+            digest=hashes.digest,
+            columns=names,
+            mean=mean,
+            scale=lens.scale,
+            steady=steady,
+            directions=directions,
+            middle=middle,
+            spectrum=spectrum[spectrum > NULL * spectrum[0]],
+            level=level,
+            points=points,
+            radii=radii,
+            control=control,
+            sketch=hashes.sketch,
+            discrete=few,
+            notes=(*seen.notes, *_unsteady(name, lens)),
+        ),
+        (),
+    )
+
+
+def _parts(chunks, lens, chosen, powers):
+    """The chosen rows, standardised; the powers are those of all."""
+    row = 0
+    for chunk in chunks:
+        z = lens.standardised(chunk)
+        powers.add(z)
+        yield z[chosen[row : row + len(z)]]
+        row += len(z)
+
+
+def _unsteady(name, lens):
+    which = np.flatnonzero(~lens.steady)
+    if len(which):
+        some = ", ".join(lens.name(i) for i in which[:3]) + ", …" * (len(which) > 3)
+        yield (
+            f"{name}: the variance of {len(which)} of {len(lens.mean)} columns rests on a few far rows ({some}): "
+            "outliers, codes for missing values, or mostly one value; only the middle half of these is followed"
+        )
 
 
 def add(state: State, chunks: Callable[[], Iterator], name: str = "samples", *, loss: float | None = None) -> State:
-    """The state with one more round.
+    """The state with one more round, in one pass through its rows; the same rows once more are no new round.
 
     Args:
         state: of the rounds before.
@@ -92,59 +164,72 @@ def add(state: State, chunks: Callable[[], Iterator], name: str = "samples", *, 
         >>> from rfcollapse.advice import monitor, samples
         >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
         >>> state = monitor.add(state, samples.open_samples("gaussian:9,4"))
-        >>> state.rounds[0].count
+        >>> state.rounds[0].level.count
         8192
     """
-    known = state.reference
+    latest = look(state, chunks, name, loss=loss)
+    known = any(found.digest == latest.digest for found in state.rounds)
+    return state if known else state._replace(rounds=(*state.rounds, latest))
+
+
+def look(state: State, chunks: Callable[[], Iterator], name: str = "samples", *, loss: float | None = None) -> Round:
+    """What `add` adds.
+
+    Args:
+        state, chunks, name, loss: as there.
+
+    Example:
+        >>> from rfcollapse.advice import monitor, samples
+        >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
+        >>> monitor.look(state, samples.open_samples("gaussian:9,4")).level.inside.round(1)
+        array([0.5, 0.5])
+    """
+    known, names, hashes = state.reference, getattr(chunks, "names", None), RowHashes()
     loss = loss if loss is None else float(check.nonnegative("loss", loss))
-    count, variances, kurtosis, points, shift = _followed(chunks(), known.mean, known.directions, name)
-    within = cdist(known.points, points) <= known.radii[:, None]
-    hits = within.sum(axis=1)
-    alone = within[hits == 1].sum(axis=0) / len(hits)  # what each sample covers that no other does
-    i = np.arange(1, NEIGHBOURS + 1)
-    expected = 1 - np.prod((len(hits) - i) / (len(hits) + len(points) - i))
-    variances = np.maximum(variances, DEAD * known.variances)
-    covered, error = float(np.mean(hits > 0)), float(np.sqrt((alone**2).sum()))
-    latest = Round(name, count, variances, kurtosis, covered, error, float(expected), float(shift), loss)
-    return state._replace(rounds=(*state.rounds, latest))
+    if names and known.columns and tuple(names) != tuple(known.columns):
+        listed = " and ".join(", ".join(map(str, some))[:60] for some in (names, known.columns))
+        raise ValueError(f"{name}: its columns must be the reference's, in that order (columns=…); got {listed}")
+    lens = Lens(*(getattr(known, field) for field in Lens._fields))
+    seen = follow(hashes.passing(chunks()), lens, name, hashes)
+    notes, again = seen.notes, 0.0 if known.discrete else hashes.share_of(known.sketch)
+    if again > MEMORISED:
+        notes = (*notes, f"{name}: {again:.0%} of the reference's rows are among these: memorised, or given along")
+    level = seen.level._replace(variances=np.maximum(seen.level.variances, DEAD * known.level.variances))
+    covered = _covered(known, seen.sample, float(np.max(level.count / level.rows)))
+    return Round(name, hashes.digest, level, *covered, seen.shift, notes, loss)
 
 
-def _followed(chunks, mean, directions, name):
-    """Rows, central variances and (κ − 1) along directions and in total, up to 1000 rows, |x̄ − mean|²; in one pass."""
-    chosen = Reservoir(POINTS)
-    sums = power_sums(chosen.passing(_of_width(chunks, len(mean), name)), mean, directions, order=4, norm=True)
-    count = int(sums.counts[0])
-    if count < FEWEST:
-        raise ValueError(f"{name}: too few rows; at least {FEWEST} are needed, {2 * FEWEST} in the reference")
-    first, second, third, fourth = sums.along[:, 0] / count
-    shift, square, fourth_power = sums.norm[:, 0] / [count**2, count, count]
-    variances = second - first**2
-    central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
-    safe = np.where(variances > 0, variances, 1.0)
-    kurtosis = np.append(np.where(variances > 0, central / safe**2 - 1, 0.0), fourth_power / square**2 - 1)
-    variances = np.append(variances, square - shift)
-    return count, np.maximum(variances, 0.0), np.maximum(kurtosis, 0.0), (chosen.rows - mean) @ directions, shift
-
-
-def _of_width(chunks, width, name):
-    for chunk in chunks:
-        if chunk.shape[1] != width:
-            raise ValueError(f"{name}: {chunk.shape[1]} columns, the reference has {width}; they must agree")
-        yield chunk
+def _covered(known, sample, effect):
+    """Coverage of the reference's points by a sample; by how much as many real rows cover more; the error of that."""
+    size = min(len(sample), len(known.control))
+    within = [cdist(known.points, rows) <= known.radii[:, None] for rows in (sample, known.control[:size])]
+    within.insert(1, within[0][:, :size])
+    hits = [near.sum(axis=1) for near in within]
+    # What each row covers that no other does: rows of both kinds, over the same points.
+    alone = [(near[hit == 1] / len(hit)).sum(axis=0) for near, hit in zip(within[1:], hits[1:])]
+    error = math.sqrt(effect * (alone[0] ** 2).sum() + (alone[1] ** 2).sum())
+    here, covered, expected = (float(np.mean(hit > 0)) for hit in hits)
+    return here, expected - covered, error
 
 
 def judge(
-    state: State, *, retain: float = 0.9, real_fraction: float = 0.0, mechanism: mechanisms.Mechanism | None = None
+    state: State, *, retain: float = 0.9, real_fraction: float = 0.0, mechanism: "Mechanism | None" = None
 ) -> Verdict:
-    """The verdict at the last round. Alarms, together in at most 5 % of healthy series of 100 rounds (a third each):
+    """The verdict at the last round. Alarms, together in at most 5 % of healthy series of 100 rounds (trend: a third):
 
-    - level: a tracked direction, or the total, has surely less than R of the reference's variance (F test);
-    - trend: the total, or the mean log-variance of the directions, surely falls (`rate_interval` over 20 rounds);
-    - coverage: surely more than 5 % points below the first round's, on the same 1000 real points.
+    - level: the variance of a direction, of a column, or the total surely is less than R of the reference's, or more
+      than 1/R of it (F test);
+    - mean: along a direction or in a column, surely more than √(1−R) standard deviations from the reference's (the
+      square of a shift adds to a second moment what R takes from it);
+    - middle: the share of rows outside the middle half of a column, or inside it, surely has halved: what goes on in a
+      column whose variance rests on a few far rows;
+    - trend: the total, or the mean log-variance of the directions, surely falls (`rate_interval` over 20 rounds), and
+      not to a level above R that the real fraction in use leads to; or rises, from above the reference's;
+    - coverage: surely more than 5 % points below that of as many real rows, on the same real points.
 
-    Healthy: at least R in every direction, no drift, coverage within 5 % points. A third of .0005 a round is shared by
-    the k + 1 level tests, a third by the two trends. The kurtosis behind an error is the larger of round's and
-    reference's.
+    Healthy: none of these borders passed. The chances of a false alarm are shared equally among the entries of each
+    kind. The kurtosis behind an error is the larger of round's and reference's, rows count as far as they are
+    independent (`measure.dependence`, and copies).
 
     Args:
         state: with at least one round.
@@ -158,42 +243,45 @@ def judge(
         >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
         >>> state = monitor.add(state, samples.open_samples("gaussian:0.9,0.4"))
         >>> monitor.judge(state).alarms[0]
-        'level: direction 1 has 9.8% of its variance, below 90%'
+        'level: surely less than 90% of the variance in 2 directions, 2 columns and the total; column 0 has 9.8%'
     """
     if not state.rounds:
         raise ValueError("there must be at least one round to judge")
     retain = float(check.fraction("retain", retain))
+    if not 0 < retain < 1:
+        raise ValueError(f"retain must lie between 0 and 1; got {retain:g}")
     real_fraction = float(check.fraction("real_fraction", real_fraction))
     known, last = state.reference, state.rounds[-1]
-    look = FALSE_ALARM / HORIZON / 3
-    reference_freedom = 2 * known.counts / np.maximum(known.kurtosis, 1e-6)
-    ratios = np.array([found.variances for found in state.rounds]) / known.variances
-    squared = squared_errors(state)
-    share = variance_ratio_interval(ratios[-1], 2 / squared[-1], reference_freedom)
-    alarms = []
-    doubt = special.fdtr(2 / squared[-1], reference_freedom, ratios[-1] / retain)
-    for i in np.flatnonzero(doubt < look / len(doubt)):
-        alarms.append(f"level: {_direction(i, doubt)} has {ratios[-1, i]:.1%} of its variance, below {retain:.0%}")
-    rate = None
+    followed = np.append(np.arange(known.directions.shape[1]), len(known.level.variances) - 1)
+    ratios = np.array([found.level.variances for found in state.rounds]) / known.level.variances
+    squared, own = squared_errors(state), known.level.kurtosis / known.level.rows
+    freedom, reference_freedom = 2 / squared[-1], 2 / np.maximum(own, SQUARED)
+    every = variance_ratio_interval(ratios[-1], freedom, reference_freedom)
+    share = Interval(*(end[followed] for end in every))
+    alarms = [
+        *_levels(known, ratios[-1], freedom, reference_freedom, retain),
+        *_means(known, last.level, retain),
+        *_middles(known, last.level),
+    ]
+    rate = settles = None
     if len(state.rounds) >= 3:
-        logs, errors = np.log(ratios[-TREND_WINDOW:]), np.sqrt(squared[-TREND_WINDOW:])
+        logs = np.log(ratios[-TREND_WINDOW:])[:, followed]
+        errors = np.sqrt(squared[-TREND_WINDOW:])[:, followed]
         rate, _ = rate_interval(logs[-WINDOW:], errors[-WINDOW:])
-        series = np.stack([logs[:, -1], logs[:, :-1].mean(axis=1)], axis=1)
-        average = np.sqrt((errors[:, :-1] ** 2).sum(axis=1)) / (logs.shape[1] - 1)
-        trend, doubt = rate_interval(series, np.stack([errors[:, -1], average], axis=1))
-        for i, what in enumerate(("the total variance falls", "the directions' variances fall on average")):
-            if doubt[i] < look / 2:
-                alarms.append(f"trend: {what} by {trend.value[i]:.2%} a round over {len(logs)} rounds")
-    first = state.rounds[0]
-    slack = -special.ndtri(look) * math.hypot(first.coverage_error, last.coverage_error)
-    if first.coverage - last.coverage > COVERAGE_TOLERANCE + slack:
-        alarms.append(f"coverage: {last.coverage:.1%} of the real points are covered, {first.coverage:.1%} at first")
+        settles = _settled(share, rate, real_fraction)
+        alarms += _trends(logs, errors, share, retain, real_fraction)
+    slack = -special.ndtri(LOOK) * last.uncovered_error
+    if last.uncovered > COVERAGE_TOLERANCE + slack:
+        real = last.uncovered + last.coverage
+        alarms.append(f"coverage: {last.coverage:.1%} of the real points are covered, {real:.1%} by as many real rows")
+    seen = retain * special.fdtri(freedom[-1], reference_freedom[-1], LOOK / 2 / (1 + _judged(known).sum()))
     fractions = _advice(known, share, rate, retain, real_fraction, mechanism)
-    return Verdict(len(state.rounds), tuple(alarms), share, rate, _rounds_left(share, rate, retain), *fractions)
+    left = _rounds_left(share, rate, retain)
+    return Verdict(len(state.rounds), tuple(alarms), share, rate, left, *fractions, settles, float(seen))
 
 
 def squared_errors(state: State) -> np.ndarray:
-    """(rounds, k + 1): squared relative errors of variances, by the heavier tails of the round and the reference.
+    """(rounds, k + p + 1): squared relative errors of variances, by the heavier tails of the round and the reference.
 
     Args:
         state: with at least one round.
@@ -202,15 +290,99 @@ def squared_errors(state: State) -> np.ndarray:
         >>> from rfcollapse.advice import monitor, samples
         >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
         >>> state = monitor.add(state, samples.open_samples("gaussian:9,4"))
-        >>> monitor.squared_errors(state).shape  # of two directions, and the total
-        (1, 3)
+        >>> monitor.squared_errors(state).shape  # of two directions, two columns, and the total
+        (1, 5)
     """
-    known = state.reference.kurtosis
-    return np.maximum([np.maximum(found.kurtosis, known) / found.count for found in state.rounds], 1e-12)
+    known = state.reference.level.kurtosis
+    levels = [found.level for found in state.rounds]
+    return np.maximum([np.maximum(level.kurtosis, known) / level.rows for level in levels], SQUARED)
 
 
-def _direction(i, entries):
-    return "the total" if i == len(entries) - 1 else f"direction {i + 1}"
+def _levels(known, ratios, freedom, reference_freedom, retain):
+    judged = np.append(_judged(known), True)
+    chance = np.where(judged, LOOK / 2 / judged.sum(), 0.0)
+    low = special.fdtr(freedom, reference_freedom, ratios / retain)
+    high = special.fdtrc(freedom, reference_freedom, ratios * retain)
+    less, more = f"less than {retain:.0%}", f"more than {1 / retain:.0%}"
+    for doubt, words, extreme in ((low, less, np.argmin), (high, more, np.argmax)):
+        found = np.flatnonzero(doubt < chance)
+        if len(found):
+            entry = found[extreme(ratios[found])]
+            where = _entries(known, found)
+            yield f"level: surely {words} of the variance in {where}; {_entry(known, entry)} has {ratios[entry]:.1%}"
+
+
+def _means(known, level, retain):
+    judged, border = _judged(known), math.sqrt(1 - retain)
+    real = known.level.variances[: len(judged)]
+    error = np.sqrt(level.variances[: len(judged)] / real / level.mean_rows + 1 / known.level.mean_rows)
+    away = np.abs(level.mean - known.level.mean) / np.sqrt(real)
+    doubt = special.stdtr(np.maximum(level.mean_rows - 1, 1), (border - away) / error)
+    found = np.flatnonzero(judged & (doubt < LOOK / judged.sum()))
+    if len(found):
+        entry = found[np.argmax(away[found])]
+        where = f"{_entries(known, found)}; {_entry(known, entry)} by {away[entry]:.2f}"
+        yield f"mean: surely moved by more than {border:.2f} standard deviations in {where}"
+
+
+def _judged(known):
+    """Of directions and columns: whose variance is known."""
+    return np.append(np.ones(known.directions.shape[1], bool), known.steady)
+
+
+def _middles(known, level):
+    k, p = len(known.level.mean) - len(level.inside), len(level.inside)
+    for here, real, words in (
+        (1 - level.inside, 1 - known.level.inside, "outside"),
+        (level.inside, known.level.inside, "inside"),
+    ):
+        border, spread = HALVED * real, real * (1 - real) / known.level.mean_rows[k:]
+        error = np.sqrt(border * (1 - border) / level.mean_rows[k:] + HALVED**2 * spread)
+        usual = (real >= USUAL) & (real <= 1 - USUAL)
+        found = np.flatnonzero(usual & (border - here > -special.ndtri(LOOK / 2 / max(p, 1)) * error))
+        if len(found):
+            i = found[np.argmin((here / real)[found])]
+            where = f"{_entries(known, k + found)}; {_entry(known, k + i)} has {here[i]:.1%}, real rows {real[i]:.1%}"
+            yield f"middle: surely half the rows {words} the middle half of the real ones, or fewer, in {where}"
+
+
+def _trends(logs, errors, share, retain, real_fraction):
+    series = np.stack([logs[:, :-1].mean(axis=1), logs[:, -1]], axis=1)
+    average = np.sqrt((errors[:, :-1] ** 2).sum(axis=1)) / (logs.shape[1] - 1)
+    trend, doubt = rate_interval(series, np.stack([average, errors[:, -1]], axis=1))
+    for value, chance, what in zip(trend.value, doubt, ("variance of the directions, on average", "total variance")):
+        speed = f"the {what}, by {abs(value):.2%} a round over {len(logs)} rounds"
+        if chance < FALL and _settled(share, trend, real_fraction).high < retain:
+            yield f"trend: a sure fall of {speed}"
+        if 1 - chance < GROWTH and share.low[-1] > 1:
+            yield f"trend: a sure growth of {speed}"
+
+
+def _settled(share, rate, real_fraction):
+    """The share of the total that the rule of thumb says α leads to: α/(α + e^r − 1), r with what α hides."""
+    total = np.array([share.value[-1], share.low[-1], share.high[-1]])
+    hidden = np.log1p(real_fraction * (1 / total - 1))
+    own = np.array([rate.value[-1], rate.high[-1], rate.low[-1]]) + hidden  # the fastest leads to the lowest level
+    loss = np.expm1(np.maximum(own, 0.0))
+    return Interval(*np.where(loss > 0, real_fraction / np.maximum(real_fraction + loss, 1e-300), 1.0))
+
+
+def _entries(known, found):
+    """How many of the followed are meant, in words."""
+    k, p = known.directions.shape[1], len(known.level.inside)
+    kinds = ((found < k, "direction"), ((found >= k) & (found < k + p), "column"))
+    words = [f"{n} {kind}{'s' * (n > 1)}" for which, kind in kinds if (n := int(which.sum()))]
+    words += ["the total"] if (found == k + p).any() else []
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _entry(known, entry):
+    k, p = known.directions.shape[1], len(known.level.inside)
+    if entry < k:
+        return f"direction {entry + 1}"
+    if entry == k + p:
+        return "the total"
+    return f"column {column_name(int(np.flatnonzero(known.scale > 0)[entry - k]), known.columns)}"
 
 
 def _rounds_left(share, rate, retain):
@@ -224,11 +396,13 @@ def _rounds_left(share, rate, retain):
 
 def _advice(known, share, rate, retain, real_fraction, mechanism):
     if mechanism is not None:
-        real = known.variances[:-1]
-        total = float(mechanisms.required_fraction(mechanism, real, retain))
-        return total, float(np.max(mechanisms.required_fraction(mechanism, real, retain, total=False)))
+        from . import mechanisms
+
+        total = float(mechanisms.required_fraction(mechanism, known.spectrum, retain))
+        return total, float(np.max(mechanisms.required_fraction(mechanism, known.spectrum, retain, total=False)))
     if rate is None:
         return None, None
     own = np.maximum(rate.high + np.log1p(real_fraction * (1 / share.low - 1)), 0.0)
-    fractions = np.asarray(REQUIRED(own, retain))
+    fractions = np.expm1(own) * retain / (1 - retain)  # theory.flow.required_fraction_for_rate, without JAX
+    fractions = np.where(fractions > 1, math.inf, fractions)
     return float(fractions[-1]), float(fractions.max())

@@ -1,24 +1,27 @@
 """`rfcollapse monitor`: its options and its table."""
 
-import json
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
 from ..data import DATA_HELP
-from ..output import plain
+from ..output import as_json, columns, locked, plain
 from . import mechanisms
+from .follow import column_name
 from .losses import account, read_losses
-from .monitor import WINDOW, add, judge, start
-from .samples import open_samples
-from .state import load, save
+from .monitor import RELIED, WINDOW, judge, look, start
+from .rows import RowHashes
+from .samples import add_columns, natural_order, open_samples
+from .state import State, load, save
 
 
 def add_options(command):
     """The options of `rfcollapse monitor`."""
     command.add_argument("rounds", nargs="+", metavar="SAMPLES", help=f"one for each round, in order: {DATA_HELP}")
     command.add_argument("--reference", metavar="REAL", help="real data, likewise; not needed with a state")
+    add_columns(command)
     command.add_argument("--state", metavar="FILE", help="continue from this file, and write it (JSON)")
     command.add_argument("--retain", type=float, default=0.9, metavar="R", help="share of variance to keep (.9)")
     command.add_argument("--real-fraction", type=float, default=0.0, metavar="A", help="α in use (0)")
@@ -31,15 +34,19 @@ def add_options(command):
 
 def command(options) -> int:
     """`rfcollapse monitor`: prints verdicts; returns 2 if one of the rounds given now is alarming, else 0."""
-    mechanism = mechanisms.from_options(options)
-    if options.state and Path(options.state).exists():
-        state = load(options.state)
-        if options.reference and options.reference != state.reference.name:
-            raise ValueError(f"{options.state} was begun with {state.reference.name}, not {options.reference}")
-    elif options.reference:
-        state = start(open_samples(options.reference), options.reference)
-    else:
-        raise ValueError("--reference REAL is needed" + (f": {options.state} does not exist" if options.state else ""))
+    there = options.state and Path(options.state).parent.is_dir()  # where not, writing fails: after the verdict
+    with locked(options.state) if there else nullcontext():
+        return _watched(options)
+
+
+def _watched(options):
+    mechanism, notes = mechanisms.from_options(options), []
+    names = natural_order(options.rounds)
+    if names != options.rounds:
+        notes.append(f"SAMPLES are taken in the order of their numbers: {', '.join(Path(name).name for name in names)}")
+        if options.loss and len(options.loss) > 1:
+            raise ValueError(f"--loss: give SAMPLES in the order of their rounds, too, as {' '.join(names)}")
+    state = _begun(options, notes)
     settings = {"retain": options.retain, "real_fraction": options.real_fraction, "mechanism": mechanism}
     paid = [None] * len(options.rounds)
     if options.loss_mean and not options.loss:
@@ -47,60 +54,126 @@ def command(options) -> int:
     if options.loss:
         if mechanism is not None and not mechanism.loss_law:
             raise ValueError("--loss: the law is that of a denoiser whose pool is passed on with the noise of training")
-        columns = len(state.reference.mean) if options.loss_mean else 1
-        paid = [columns * loss for loss in read_losses(options.loss, len(options.rounds), len(state.rounds))]
+        width = len(state.reference.mean) if options.loss_mean else 1
+        paid = [width * loss for loss in read_losses(options.loss, len(options.rounds), len(state.rounds))]
     verdicts, accounts = [], []
-    for name, loss in zip(options.rounds, paid):
-        state = add(state, open_samples(name), name, loss=loss)
-        verdicts.append(judge(state, **settings))
-        accounts.append(None if loss is None else account(state, real_fraction=options.real_fraction))
-    if options.state:
-        save(state, options.state)
-    alarming = any(verdict.alarms for verdict in verdicts)
+    for name, loss in zip(names, paid):
+        found = look(state, _opened(name, options.columns, notes, state.reference.columns), name, loss=loss)
+        before = [earlier.digest for earlier in state.rounds]
+        if found.digest in before:
+            notes.append(f"{name}: the same rows are round {before.index(found.digest) + 1}, not counted again")
+        else:
+            state = state._replace(rounds=(*state.rounds, found))
+            notes += found.notes
+        then = state._replace(rounds=state.rounds[: [*before, found.digest].index(found.digest) + 1])
+        verdicts.append(judge(then, **settings))
+        accounts.append(None if loss is None else account(then, real_fraction=options.real_fraction))
+    if alarming := any(verdict.alarms for verdict in verdicts):
+        options.exit_code = 2  # whatever fails from here on
     if options.json:
         rounds = [plain(verdict) | {"account": plain(one)} for verdict, one in zip(verdicts, accounts)]
-        print(json.dumps({"alarm": alarming, "rounds": rounds, "coverage": [x.coverage for x in state.rounds]}))
+        seen = {"coverage": [x.coverage for x in state.rounds], "names": [x.name for x in state.rounds], "notes": notes}
+        print(as_json({"alarm": alarming, "rounds": rounds, **seen}), flush=True)
     else:
-        print(_text(state, verdicts, accounts, options.retain, mechanism))
+        print(_text(state, verdicts, accounts, notes, options.retain, mechanism), flush=True)
+    if options.state:
+        save(state, options.state)
     return 2 if alarming else 0
 
 
-def _text(state, verdicts, accounts, retain, mechanism):
+def _begun(options, notes) -> State:
+    """The state that is there, if its reference is the one that is given, or a new one."""
+    there = options.state and Path(options.state).exists()
+    if not (there or options.reference):
+        lacks = f": {options.state} does not exist" if options.state else ""
+        raise ValueError(f"--reference REAL is needed{lacks}")
+    if not there:
+        state = start(_opened(options.reference, options.columns, notes), options.reference)
+        notes += state.reference.notes
+        return state
+    state = load(options.state)
+    if options.reference:
+        hashes = RowHashes()
+        for _ in hashes.passing(_opened(options.reference, options.columns, notes)()):
+            pass
+        if hashes.digest != state.reference.digest:
+            begun = f"{options.state} was begun with {state.reference.name}"
+            raise ValueError(f"{begun}; the rows of {options.reference} are others: begin a new state for them")
+    notes += state.reference.notes
+    return state
+
+
+def _opened(name, columns, notes, match=None):
+    """A table, its columns matched by name to those of the reference where both have names."""
+    opened = open_samples(name, columns=columns)
+    if match and opened.names and opened.names != match:
+        opened = open_samples(name, columns=match)
+    notes += (f"{name}: {note}" for note in opened.notes)
+    return opened
+
+
+def _text(state, verdicts, accounts, notes, retain, mechanism):
     known, last = state.reference, verdicts[-1]
+    varies, k = int((known.scale > 0).sum()), known.directions.shape[1]
     lines = [
-        f"reference {known.name}: {len(known.mean)} columns, {known.directions.shape[1]} directions followed",
-        f"{'round':>5}  {'total kept':>10}  {'95 %':>15}  {'poorest direction':>17}  {'coverage':>8}",
+        f"reference {known.name}: {known.level.count} rows, {len(known.mean)} columns; followed, in its own standard "
+        f"deviations: {varies} columns, {k} principal directions, the total",
+        *(f"NOTE {note}" for note in notes),
     ]
-    for verdict, found, one in zip(verdicts, state.rounds[-len(verdicts) :], accounts):
-        share = verdict.share
+    table = [("round", "file", "total kept", "95 %", "poorest", "", "coverage", "of real rows")]
+    remarks = []
+    for verdict, one in zip(verdicts, accounts):
+        found, share = state.rounds[verdict.round - 1], verdict.share
+        kept = (found.level.variances / known.level.variances)[:-1]
+        worst = int(np.argmin(np.where(np.append(np.ones(k, bool), known.steady), kept, np.inf)))
+        where = f"direction {worst + 1}"
+        if worst >= k:
+            where = f"column {column_name(int(np.flatnonzero(known.scale > 0)[worst - k]), known.columns)}"
         ends = f"{share.low[-1]:.1%} to {share.high[-1]:.1%}"
-        poorest = share.value[:-1].min()
-        lines.append(
-            f"{verdict.round:>5}  {share.value[-1]:>10.1%}  {ends:>15}  {poorest:>17.1%}  {found.coverage:>8.1%}"
-        )
-        lines += [f"       ALARM {alarm}" for alarm in verdict.alarms]
+        real = f"{found.coverage + found.uncovered:.1%}"
+        entry = f"{share.value[-1]:.1%}", ends, f"{kept[worst]:.1%}", where, f"{found.coverage:.1%}", real
+        table.append((str(verdict.round), Path(found.name).name, *entry))
+        remarks.append([f"       ALARM {alarm}" for alarm in verdict.alarms])
         if one:
             value, low, high = one.scale_defect
             said = f"lost {one.lost.value:.4g} of the pool's {one.pool:.4g}, paid {one.paid:.4g}"
-            lines.append(f"       {found.name}: {said}, κ {value:.2g} ({low:.2g} to {high:.2g})")
-            lines += [f"       WARNING {warning}" for warning in one.warnings]
+            remarks[-1].append(f"       {found.name}: {said}, κ {value:.2g} ({low:.2g} to {high:.2g})")
+            remarks[-1] += [f"       WARNING {warning}" for warning in one.warnings]
+    header, *entries = columns(table).split("\n")
+    lines += [header, *(line for entry, said in zip(entries, remarks) for line in (entry, *said))]
     if accounts[-1] and accounts[-1].fraction:
         value, low, high = accounts[-1].fraction
         lines.append(f"what was lost is what was paid at a real fraction of {value:.3g} ({low:.3g} to {high:.3g})")
     if last.rate is None:
-        return "\n".join([*lines, "A rate needs three rounds."])
-    rate, left = last.rate, last.rounds_left
+        lines.append("A rate needs three rounds.")
+    else:
+        lines += _outlook(state, last, retain, mechanism)
+    if last.alarms:
+        return "\n".join([*lines, "ALARM"])
+    least = f"a loss is seen for sure once less than {last.visible:.0%} of the total are left"
+    if last.visible < RELIED:
+        return "\n".join([*lines, f"no alarm, but so few independent rows cannot say that all is well: {least}"])
+    return "\n".join([*lines, f"healthy ({least}, in one round)"])
+
+
+def _outlook(state, last, retain, mechanism):
+    """How fast, how long, where to, and what to do."""
+    rate, left, to = last.rate, last.rounds_left, last.settles
     fastest = int(np.argmax(rate.low[:-1]))
-    used = min(len(state.rounds), WINDOW)
-    lines += [
+    used = min(last.round, WINDOW)
+    yield (
         f"decay per round, last {used} rounds: total {rate.value[-1]:.2%} ({rate.low[-1]:.2%} to {rate.high[-1]:.2%}), "
-        f"direction {fastest + 1} {rate.value[fastest]:.2%} ({rate.low[fastest]:.2%} to {rate.high[fastest]:.2%})",
-        f"rounds until {retain:.0%} of the total is left: {left.value:.3g} ({left.low:.3g} to {left.high:.3g}), if the "
-        "rate stays; collapse usually speeds up as variance is lost",
-    ]
+        f"direction {fastest + 1} {rate.value[fastest]:.2%} ({rate.low[fastest]:.2%} to {rate.high[fastest]:.2%})"
+    )
+    if to.low > 0:
+        ends = f"{to.low:.0%} to {to.high:.0%}"
+        yield f"the real fraction in use leads to {to.value:.0%} of the total ({ends}), by the rule of thumb"
+    else:
+        yield (
+            f"rounds until {retain:.0%} of the total is left: {left.value:.3g} ({left.low:.3g} to {left.high:.3g}), if "
+            "the rate stays; collapse usually speeds up as variance is lost"
+        )
     why = f"the law of {mechanism.name}" if mechanism else "the upper end of the rate; measure it again near that level"
     each = "none does" if math.isinf(last.fraction_each) else f"{last.fraction_each:.3g}"
     total = "none does" if math.isinf(last.fraction) else f"{last.fraction:.3g}"
-    lines.append(f"real fraction that keeps {retain:.0%}: {total} (every direction followed: {each}), by {why}")
-    lines.append("ALARM" if last.alarms else "healthy")
-    return "\n".join(lines)
+    yield f"real fraction that keeps {retain:.0%}: {total} (every direction followed: {each}), by {why}"

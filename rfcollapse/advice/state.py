@@ -5,11 +5,38 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
-from ..output import plain, replace
+from ..output import as_json, replace
 
-VERSION = 1  # of the file
+VERSION = 2  # of the file
+
+
+class Followed(NamedTuple):
+    """What is known of samples: first along k directions, then in p columns, then, of variances, in total.
+
+    All in standard deviations of the reference's columns, so that no unit counts more than another; columns that do not
+    vary in the reference are no part of p.
+    """
+
+    count: int
+    """Rows."""
+    mean: Float[np.ndarray, " k_and_p"]
+    """From the reference's mean."""
+    variances: Float[np.ndarray, " k_and_p_and_1"]
+    """About their own mean; the total is the sum over the steady columns."""
+    kurtosis: Float[np.ndarray, " k_and_p_and_1"]
+    """Of one row, squared relative error of a variance: fourth moment over squared variance − 1, 2 if Gaussian."""
+    rows: Float[np.ndarray, " k_and_p_and_1"]
+    """Independent rows that each variance is worth: fewer where rows are copies, or like their neighbours."""
+    mean_rows: Float[np.ndarray, " k_and_p"]
+    """The same for the means."""
+    inside: Float[np.ndarray, " p"]
+    """Share of rows in the middle half of the reference, column by column."""
+    total: float
+    """Σ of the columns' variances in the data's own units, all columns."""
+    total_kurtosis: float
+    """Of that, like the others."""
 
 
 class Reference(NamedTuple):
@@ -17,20 +44,36 @@ class Reference(NamedTuple):
 
     name: str
     """Where they came from."""
+    digest: str
+    """Of their rows."""
+    columns: tuple[str, ...] | None
+    """The names of all columns, where they have some."""
     mean: Float[np.ndarray, " columns"]
-    """Their mean."""
-    directions: Float[np.ndarray, "columns k"]
-    """Unit vectors, largest variance first."""
-    counts: Float[np.ndarray, " k_and_1"]
-    """Rows behind each variance."""
-    variances: Float[np.ndarray, " k_and_1"]
-    """Along the directions, and in total."""
-    kurtosis: Float[np.ndarray, " k_and_1"]
-    """n × the squared relative error of each variance: fourth moment over squared variance − 1, 2 if Gaussian."""
+    """Of all columns."""
+    scale: Float[np.ndarray, " columns"]
+    """Standard deviations; 0 where a column does not vary."""
+    steady: Bool[np.ndarray, " p"]
+    """Of the columns that vary: whether the variance rests on many rows; others are no part of directions and total."""
+    directions: Float[np.ndarray, "p k"]
+    """Principal directions of the correlations, largest first, of one half of the rows."""
+    middle: Float[np.ndarray, "2 p"]
+    """Quartiles of the columns, standardised."""
+    spectrum: Float[np.ndarray, " d"]
+    """Principal variances in the data's own units, largest first."""
+    level: Followed
+    """The directions on the other half of the rows, the columns and the total on all."""
     points: Float[np.ndarray, "points k"]
-    """Some rows along the directions."""
+    """Some rows of the other half along the directions."""
     radii: Float[np.ndarray, " points"]
     """Distance of each to its 5th neighbour among them."""
+    control: Float[np.ndarray, "rows k"]
+    """Further ones, to see what real data cover."""
+    sketch: Int[np.ndarray, " kept"]
+    """Hashes of some rows."""
+    discrete: bool
+    """Whether equal rows are to be expected of independent draws."""
+    notes: tuple[str, ...]
+    """What was seen in the rows that verdicts depend on."""
 
 
 class Round(NamedTuple):
@@ -38,20 +81,20 @@ class Round(NamedTuple):
 
     name: str
     """Where they came from."""
-    count: int
-    """Rows."""
-    variances: Float[np.ndarray, " k_and_1"]
-    """Along the reference's directions, and in total."""
-    kurtosis: Float[np.ndarray, " k_and_1"]
-    """As in `Reference`."""
+    digest: str
+    """Of their rows."""
+    level: Followed
+    """As of the reference."""
     coverage: float
     """Share of the reference's points with some of 1000 samples within their radius."""
-    coverage_error: float
-    """An upper estimate of its standard error (Efron and Stein: jackknife over the samples)."""
-    coverage_expected: float
-    """What samples of the reference's own law would reach on average, whatever the law (Naeem et al. 2020)."""
-    shift: float | None = None
-    """|x̄ − x̄0|², of the means; None in a state of an earlier version."""
+    uncovered: float
+    """By how much that is less than with as many real rows."""
+    uncovered_error: float
+    """An upper estimate of its standard error (Efron and Stein: jackknife over both)."""
+    shift: float
+    """|x̄ − x̄0|², of the means, in the data's own units."""
+    notes: tuple[str, ...]
+    """As of the reference."""
     loss: float | None = None
     """Training loss per sample, summed over the columns, of the denoiser that made them; see `losses.account`."""
 
@@ -79,7 +122,7 @@ def save(state: State, path: str | Path):
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     state.save(begun, f"{folder}/monitor.json")
     """
-    replace(Path(path), json.dumps({"version": VERSION, **plain(state)}))
+    replace(Path(path), as_json({"version": VERSION, **state._asdict()}))
 
 
 def load(path: str | Path) -> State:
@@ -98,12 +141,14 @@ def load(path: str | Path) -> State:
         kept = json.loads(Path(path).read_text())
         version = kept.pop("version")
         if version == VERSION:
-            reference = Reference(**_arrays(kept["reference"]))
-            return State(reference, tuple(Round(**_arrays(found)) for found in kept["rounds"]))
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+            return State(_restored(Reference, kept["reference"]), tuple(_restored(Round, x) for x in kept["rounds"]))
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a monitor's state ({' '.join(str(error).split())[:80]})") from None
     raise ValueError(f"{path}: a state of version {version}, this program reads {VERSION}; start a new one")
 
 
-def _arrays(kept):
-    return {key: np.array(item) if isinstance(item, list) else item for key, item in kept.items()}
+def _restored(kind, kept):
+    words = {name: tuple(kept[name]) for name in ("columns", "notes") if kept.get(name) is not None}
+    arrays = {name: np.array(value) for name, value in kept.items() if isinstance(value, list) and name not in words}
+    nested = {"level": _restored(Followed, kept["level"])} if "level" in kept else {}
+    return kind(**kept | words | arrays | nested)

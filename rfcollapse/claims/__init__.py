@@ -176,5 +176,5 @@ def record(
         return f"{id}: not repeated (nothing of this seed in {' '.join(claim.recording)})"
     if folder:
         with open(Path(folder) / f"{claim.notebook}.jsonl", "a") as lines:
-            lines.write(json.dumps(row._asdict()) + "\n")
+            lines.write(json.dumps(row._asdict(), allow_nan=False) + "\n")
     return said(row)

@@ -17,7 +17,7 @@ HISTORY = ("registered", "contract", "changed", "repeats", "repeats_same")
 def read(path: Path) -> list[Row]:
     """The rows of a claims.json; ValueError where the file is missing, or is not a ledger."""
     try:
-        return [Row(**row) for row in json.loads(Path(path).read_text())]
+        return [Row(**row) for row in json.loads(Path(path).read_text(encoding="utf-8"))]
     except FileNotFoundError:
         raise ValueError(f"no ledger at {path}: run `rfcollapse reproduce` first") from None
     except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as error:

@@ -23,7 +23,8 @@ import jax
 from tqdm import tqdm
 
 from .. import check
-from ..output import FIGURES
+from ..learn import devices
+from ..output import FIGURES, as_json, replace
 from . import LEDGER, QUICK, RECORDINGS, Row, ledger, repeats
 from .history import among
 from .ledger import ROOT
@@ -43,7 +44,7 @@ def key() -> jax.Array:
         >>> reproduce.key().shape
         ()
     """
-    return jax.random.key(int(os.environ.get(SEED, "0")))
+    return devices.key(int(os.environ.get(SEED, "0")))
 
 
 def size(full: int, quick: int) -> int:
@@ -120,19 +121,20 @@ def run(wanted: list[str], *, quick: bool = False, seed: int = 0, jobs: int = 2)
     Args:
         wanted: as `chosen` takes them.
         quick: smaller sizes; a trial.
-        seed: of all random keys; other than 0, a trial.
+        seed: of all random keys, from 0 to 2⁶³ − 1; other than 0, a trial.
         jobs: notebooks at once, ≥ 1. Their numbers do not depend on it.
 
     Returns:
         An outcome per notebook, and the folder that holds claims.json.
     """
-    picked = chosen(wanted)
+    picked, jobs = chosen(wanted), check.integer("--jobs", jobs, 1)
+    seed = check.integer("--seed", seed, 0, devices.LARGEST_SEED)
     trial = quick or seed != 0
     target = ROOT / "runs" / (f"seed-{seed}" + ("-quick" if quick else "")) if trial else ROOT
     for folder in ("notebooks", "figures"):
         (target / folder).mkdir(parents=True, exist_ok=True)
     bar = tqdm(total=len(picked), desc="notebooks", unit="notebook", position=0)
-    with bar, ThreadPoolExecutor(check.integer("--jobs", jobs, 1)) as pool:
+    with bar, ThreadPoolExecutor(jobs) as pool:
         running = {name: pool.submit(_one, name, target, quick, seed) for name in sorted(picked, key=duration)}
         try:
             for _ in as_completed(running.values()):
@@ -140,19 +142,30 @@ def run(wanted: list[str], *, quick: bool = False, seed: int = 0, jobs: int = 2)
         except KeyboardInterrupt:  # the kernels hear of it themselves
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    outcomes = [running[name].result() for name in picked]
+    outcomes = [_result(name, running[name]) for name in picked]
     if not trial or any(outcome.kept for outcome in outcomes):
         _refresh_readme()
     return outcomes, target / "figures"
 
 
+def _result(name, running):
+    """A notebook that cannot be read, or a full disk, takes nothing from the others either."""
+    try:
+        return running.result()
+    except (OSError, ValueError) as error:
+        return Outcome(name, [], " ".join(str(error).split()), 0.0)
+
+
 def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
     try:
+        import ipykernel  # noqa: F401
         import nbformat
+        from jupyter_client import AsyncKernelManager
+        from jupyter_client.kernelspec import KernelSpecManager
         from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError, CellTimeoutError
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     except ImportError:
-        raise ValueError("running notebooks needs Jupyter: pip install rfcollapse[notebooks]") from None
+        raise ImportError("running notebooks needs Jupyter: pip install rfcollapse[notebooks]") from None
     source = ROOT / "notebooks" / f"{name}.ipynb"
     notebook = nbformat.read(source, as_version=4)
     visible = len(notebook.cells)
@@ -163,10 +176,12 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
         # Figures and rows of a notebook that fails half-way must not replace good ones.
         environment = {LEDGER: scratch, FIGURES: scratch, SEED: str(seed), QUICK: "1" if quick else ""}
         environment[RECORDINGS] = str(repeats.results(ROOT, seed))
+        # The kernel is this Python's, whatever kernels, start-up files and backends somebody has installed or named.
+        environment |= {"IPYTHONDIR": scratch, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
         client = NotebookClient(
             notebook,
+            km=AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[])),
             timeout=CELL_TIMEOUT,
-            kernel_name="python3",
             # The kernel's own warnings (of its transport, say) would run into the progress bar.
             extra_arguments=["--IPKernelApp.log_level=40"],
             resources={"metadata": {"path": str(source.parent)}},
@@ -176,13 +191,15 @@ def _one(name: str, target: Path, quick: bool, seed: int) -> Outcome:
         )
         error = None
         try:
-            asyncio.run(client.async_execute(env=os.environ | environment))
+            asyncio.run(client.async_execute(env=os.environ | environment, cleanup_kc=True))
         except CellExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
         except CellTimeoutError:
             error = f"a cell took more than {CELL_TIMEOUT} s"
-        except (RuntimeError, AssertionError):  # nbclient's clean-up asserts that there still is a kernel
-            error = "its kernel died, or did not start (out of memory?)"
+        except (DeadKernelError, AssertionError):  # nbclient's clean-up asserts that there still is a kernel
+            error = "its kernel died (out of memory?)"
+        except (RuntimeError, OSError) as failure:
+            error = f"its kernel did not start ({sys.executable} -m ipykernel_launcher: {failure})"
         seconds = time.monotonic() - started
         if error:
             outputs = ((i, output) for i, cell in enumerate(notebook.cells) for output in cell.get("outputs", []))
@@ -240,11 +257,11 @@ def _refresh_readme():
     readme, path = ROOT / "README.md", ROOT / "figures" / "claims.json"
     if not path.exists():  # every notebook so far has failed
         return
-    rows, text = ledger.tell(path.parent), readme.read_text()
+    rows, text = ledger.tell(path.parent), readme.read_text(encoding="utf-8")
     for name, fresh in (("ledger", ledger.counts(rows) + "\n"), ("verdicts", ledger.summary(rows))):
         marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text = marked.sub(lambda match, fresh=fresh: match[1] + fresh + match[2], text)
-    readme.write_text(text)
+    replace(readme, text)
 
 
 def add_options(command):
@@ -274,7 +291,7 @@ def command(options) -> int:
     if options.json:
         times = {outcome.notebook: round(outcome.seconds, 1) for outcome in outcomes}
         claims = {"claims": [row._asdict() for row in rows], "differ": differ, "unrepeated": unrepeated}
-        print(json.dumps(claims | {"seconds": times, "problems": wrong}))
+        print(as_json(claims | {"seconds": times, "problems": wrong}))
     else:
         print(ledger.verdicts(rows))
         for outcome in outcomes:

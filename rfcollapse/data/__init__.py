@@ -8,11 +8,12 @@ imported when it is asked for.
 from importlib import import_module
 
 PLACES = {
+    "columns": ("Table",),
     "gaussians": ("exact_gaussians", "gaussian"),
     "images": ("Images", "cifar10", "digits", "fashion", "mnist", "photo_patches"),
     "mixtures": ("EIGHT_GAUSSIANS_STD", "TWO_MOONS_STD", "checkerboard", "eight_gaussians", "two_moons"),
     "sources": ("DATA_HELP", "DataSource", "find"),
-    "tables": ("read_samples", "sample_chunks"),
+    "tables": ("frame_table", "open_table", "read_samples", "sample_chunks"),
 }
 __all__ = [name for names in PLACES.values() for name in names]
 

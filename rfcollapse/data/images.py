@@ -108,7 +108,8 @@ def cifar10(folder: str | Path) -> Images:
     with no licence file; see their page for the terms.
 
     Args:
-        folder: with data_batch_1.bin … data_batch_5.bin, some or all, as unpacked from cifar-10-binary.tar.gz.
+        folder: with data_batch_1.bin … data_batch_5.bin, some or all, as unpacked from cifar-10-binary.tar.gz, or
+            with the folder of these in it.
 
     Raises:
         FileNotFoundError: there is none.
@@ -124,7 +125,7 @@ def cifar10(folder: str | Path) -> Images:
         [1, 2]
     """
     expected = "expected CIFAR-10's binary version, unpacked"
-    paths = sorted(Path(folder).glob("data_batch_*.bin"))
+    paths = sorted(Path(folder).glob("data_batch_*.bin")) or sorted(Path(folder).glob("*/data_batch_*.bin"))
     if not paths:
         raise FileNotFoundError(f"{folder}: no data_batch_*.bin in it; {expected}")
     batches = [np.fromfile(path, np.uint8) for path in paths]
@@ -145,7 +146,8 @@ def mnist(folder: str | Path) -> Images:
 
     Args:
         folder: with train-images-idx3-ubyte(.gz), magic number 2051, and, if there are labels, with
-            train-labels-idx1-ubyte(.gz), magic number 2049, in the same order.
+            train-labels-idx1-ubyte(.gz), magic number 2049, in the same order; also with a dot for the second hyphen,
+            in a folder of the file's own name (as from Kaggle), or in raw or MNIST/raw (as from torchvision).
 
     Raises:
         FileNotFoundError: there are no images.
@@ -174,7 +176,10 @@ def mnist(folder: str | Path) -> Images:
 def _idx(folder, noun, dimensions):
     """A train-…-ubyte file, or None: big-endian magic number 0x0800 + dimensions, one size each, the bytes."""
     name = f"train-{noun}-idx{dimensions}-ubyte"
-    path = next((path for end in ("", ".gz") if (path := folder / f"{name}{end}").is_file()), None)
+    dotted = name.replace("-idx", ".idx")
+    names = (name, f"{name}.gz", dotted, f"{dotted}.gz")
+    files = (folder / inner / one for inner in ("", "raw", "MNIST/raw", name, dotted) for one in names)
+    path = next((path for path in files if path.is_file()), None)
     if path is None:
         return None
     expected, content = f"expected MNIST {noun}", path.read_bytes()
@@ -183,6 +188,9 @@ def _idx(folder, noun, dimensions):
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{path}: broken gzip file ({error}); {expected}") from None
+    start = content[:40].strip().partition(b"\n")[0].strip().decode("latin-1")
+    if start.isprintable() and start:
+        raise ValueError(f"{path}: begins with {start!r}, a web page or other text; {expected}, fetch it again")
     header = 4 * (1 + dimensions)
     if len(content) < header:
         raise ValueError(f"{path}: {len(content)} bytes, too short for a header of {header}; {expected}")

@@ -5,22 +5,19 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from .. import check
-from .gaussians import gaussian
 from .images import cifar10, digits, fashion, mnist, photo_patches
-from .mixtures import checkerboard, eight_gaussians, two_moons
-from .tables import READERS
+from .tables import READERS, parted
 
-MIXTURES = {"eight_gaussians": eight_gaussians, "two_moons": two_moons, "checkerboard": checkerboard}
+MIXTURES = "eight_gaussians", "two_moons", "checkerboard"
 IMAGES = {"digits": digits, "fashion": fashion, "photos": photo_patches, "photos32": partial(photo_patches, 32)}
 FOLDERS = {"mnist": mnist, "cifar": cifar10}
 DATA_HELP = (
-    f"{', '.join([*IMAGES, *MIXTURES])}, gaussian:4,0.25 (variances), mnist:FOLDER, cifar:FOLDER, or a .npy, .npz or "
-    ".csv file with samples in rows"
+    f"{', '.join([*IMAGES, *MIXTURES])}, gaussian:4,0.25 (variances), mnist:FOLDER, cifar:FOLDER, or a .csv, .tsv or "
+    ".txt file (packed or not), .npy, .npz, FILE.npz:NAME or .parquet with samples in rows"
 )
 
 
@@ -36,7 +33,7 @@ class DataSource(NamedTuple):
     images: Callable | None = None
     """() → `Images`."""
     path: Path | None = None
-    """A .npy, .npz or .csv file, for `sample_chunks`; it need not be there."""
+    """A file, or FILE.npz:NAME, for `open_table`; it need not be there."""
 
 
 def find(name: str) -> DataSource:
@@ -55,22 +52,34 @@ def find(name: str) -> DataSource:
     """
     kind, _, rest = name.partition(":")
     if name in MIXTURES:
-        return DataSource(name, draw=MIXTURES[name])
+        return DataSource(name, draw=partial(_mixture, name))
     if name in IMAGES:
         return DataSource(name, images=IMAGES[name])
     if kind in FOLDERS and rest:
         return DataSource(name, images=partial(FOLDERS[kind], rest))
     if kind == "gaussian" and rest:
         variances = _variances(name, rest)
-        return DataSource(name, draw=lambda key, n: gaussian(key, n, jnp.diag(variances)), variances=variances)
+        return DataSource(name, draw=partial(_gaussian, variances), variances=variances)
     path = Path(name)
-    if path.suffix.lower() in READERS or path.is_file():
+    if parted(path)[0].suffix.lower() in READERS or path.is_file():
         return DataSource(name, path=path)
     raise ValueError(f"data must be {DATA_HELP}; got {name!r}")
 
 
+def _mixture(name, key, n):
+    from . import mixtures  # takes JAX
+
+    return getattr(mixtures, name)(key, n)
+
+
+def _gaussian(variances, key, n):
+    from .gaussians import gaussian  # likewise
+
+    return gaussian(key, n, np.diag(variances))
+
+
 def _variances(name, listed):
     try:
-        return np.asarray(check.nonnegative("variances", [float(x) for x in listed.split(",")]))
+        return check.nonnegative("variances", [float(x) for x in listed.split(",")])
     except ValueError as error:
         raise ValueError(f"data must be gaussian:VARIANCES, numbers ≥ 0 parted by commas; got {name!r}") from error

@@ -1,26 +1,26 @@
-"""Tables of samples in files: .npy, .npz and .csv, chunk by chunk, one row a sample."""
+"""Tables of samples in files, chunk by chunk, one row a sample: the one reader for every command."""
 
-import csv
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from .. import check
+from .arrays import array_table, brief, open_array
+from .columns import EXPECTED, Table, chosen, counts_rows, listed
+from .texts import open_text
 
-EXPECTED = "expected samples in rows (n ≥ 2, d ≥ 1) in a .npy, .npz or .csv file"
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+ROWS = 16_384  # at a time
 
 
-def read_samples(path: str | Path) -> Float[Array, "n d"]:
-    """All rows of a .npy, .npz or .csv file, in memory, 8 n d bytes.
+def read_samples(path: str | Path, columns: Sequence | None = None) -> Float[np.ndarray, "n d"]:
+    """All rows of a file, in memory, 8 n d bytes; the notes of `open_table` on how it is understood become warnings.
 
     Args:
-        path: formats and errors as of `sample_chunks`.
+        path, columns: as of `sample_chunks`, and so are formats and errors.
 
     Example:
         >>> import tempfile
@@ -28,25 +28,29 @@ def read_samples(path: str | Path) -> Float[Array, "n d"]:
         >>> from rfcollapse import data
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     np.savetxt(f"{folder}/x.csv", [[1.0, 2.0], [3.0, 4.0]], delimiter=",", header="a,b", comments="")
-        ...     data.read_samples(f"{folder}/x.csv").tolist()
-        [[1.0, 2.0], [3.0, 4.0]]
+        ...     data.read_samples(f"{folder}/x.csv", ["b", "a"]).tolist()
+        [[2.0, 1.0], [4.0, 3.0]]
     """
-    return jnp.asarray(np.concatenate(list(sample_chunks(path))))
+    table = open_table(path, columns)
+    for note in table.notes:
+        warnings.warn(f"{path}: {note}", stacklevel=2)
+    return np.concatenate(list(table.chunks(ROWS)))
 
 
-def sample_chunks(path: str | Path, rows: int = 16_384) -> Iterator[Float[np.ndarray, "_ d"]]:
+def sample_chunks(
+    path: str | Path, rows: int = ROWS, columns: Sequence | None = None
+) -> Iterator[Float[np.ndarray, "_ d"]]:
     """The rows of a file of samples (n, d), in order, as float64 arrays of at most `rows` rows each.
 
     Args:
-        path: .npy (memory-mapped, so n is limited by the disk alone), .npz (holding one array, read whole), or .csv
-            (commas; one header line of names is skipped, blank lines too).
+        path: see `open_table`.
         rows: ≥ 2.
+        columns: names, or numbers from 0 where there are none, read in this order and no others.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: names file, place and remedy, where it is not a finite real table with n ≥ 2 and d ≥ 1. Arrays of
-            Python objects (pickles) are refused unread. Errors come when the iteration reaches them; rows are counted
-            from 0, lines and columns of text from 1.
+            Python objects (pickles) are refused unread. Rows are counted from 0, lines and columns of text from 1.
 
     Example:
         >>> import tempfile
@@ -57,95 +61,98 @@ def sample_chunks(path: str | Path, rows: int = 16_384) -> Iterator[Float[np.nda
         ...     [chunk.shape for chunk in data.sample_chunks(f"{folder}/x.npy", rows=2)]
         [(2, 3), (2, 3), (1, 3)]
     """
-    path, rows = Path(path), check.integer("rows", rows, 2)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; {EXPECTED}")
-    if path.suffix.lower() not in READERS:
-        raise ValueError(f"{path}: unknown kind of file {path.suffix!r}; {EXPECTED}")
-    yield from READERS[path.suffix.lower()](path, rows)
+    rows = check.integer("rows", rows, 2)
+    return open_table(path, columns).chunks(rows)
 
 
-def _array_chunks(path, rows):
-    kind = path.suffix.lower()
-    saver = "save" if kind == ".npy" else "savez"
-    remedy = f"save the samples again with numpy.{saver}(path, x), x real of shape (n, d), n ≥ 2, d ≥ 1"
+def open_table(path: str | Path, columns: Sequence | None = None) -> Table:
+    """A file of samples, looked into: names of its columns, how it is understood, and the way through its rows.
+
+    - .npy is memory-mapped, so that n is limited by the disk alone; .npz is read whole, one array of several as
+      FILE.npz:NAME; images (n, h, w) or (n, h, w, c) are flattened.
+    - .csv, .tsv and .txt, packed or not (.gz, .bz2, .xz, .zip, .zst), with commas, semicolons, tabs, bars or white
+      space, decimal points or, where commas part no fields, commas, in UTF-8 or, marked as such, UTF-16. A first line
+      of words, or of the numbers 0, 1, … or 1, 2, … that pandas makes up, names the columns; blank lines are skipped.
+      A column that counts the rows is left out, if it is the first or named like an index. Missing values, other text,
+      true and false are refused.
+    - .parquet, if pandas has an engine for it.
+
+    Args:
+        path: of the file.
+        columns, and errors: as of `sample_chunks`. Where a line or column may be meant in two ways, it is refused.
+
+    Example:
+        >>> import tempfile
+        >>> import pandas
+        >>> from rfcollapse import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}).to_csv(f"{folder}/x.csv.gz")
+        ...     table = data.open_table(f"{folder}/x.csv.gz")
+        ...     table.names, table.notes
+        (('a', 'b'), ("index column 'Unnamed: 0' left out",))
+    """
+    file, member = parted(path)
+    kind = file.suffix.lower()
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such file; {EXPECTED}")
+    if kind not in READERS:
+        raise ValueError(f"{file}: unknown kind of file {kind!r}; {EXPECTED}")
+    return READERS[kind](file, columns, *([member] if member else []))
+
+
+def parted(path: str | Path) -> tuple[Path, str | None]:
+    """The file, and the name of the array in it: FILE.npz:NAME.
+
+    Example:
+        >>> from rfcollapse.data.tables import parted
+        >>> parted("x.npz:images")[1]
+        'images'
+    """
+    found = re.fullmatch(r"(.+\.npz):(.+)", str(path), re.IGNORECASE)
+    return (Path(found[1]), found[2]) if found and not Path(path).is_file() else (Path(path), None)
+
+
+def frame_table(source: str | Path, frame, columns: Sequence | None = None) -> Table:
+    """The table of a pandas DataFrame, whose columns are matched and left out as those of a file.
+
+    Args:
+        source: what it is called in errors.
+        frame: of numbers, or with the columns of numbers named.
+        columns, and errors: as of `sample_chunks`.
+
+    Example:
+        >>> import pandas
+        >>> from rfcollapse.data.tables import frame_table
+        >>> frame_table("x", pandas.DataFrame({"id": [1, 2], "a": [0.5, 1.0], "b": [1.5, 2.0]})).names
+        ('a', 'b')
+    """
+    names = list(map(str, frame.columns))
+    kept = chosen(str(source), names, len(names), columns)
     try:
-        table = np.lib.format.open_memmap(path, mode="r") if kind == ".npy" else _only_array(path)
-    except Exception as error:  # foreign, damaged, or Python objects: NumPy's parsers fail in many ways, and say how
-        raise ValueError(f"{path}: not a whole {kind} file of one array ({_brief(error)}); {remedy}") from None
-    if table.dtype.kind not in "fiu":
-        raise ValueError(f"{path}: dtype {table.dtype}, not real numbers; {remedy}")
-    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 1:
-        raise ValueError(f"{path}: an array of shape {table.shape}; {remedy}")
-    for start in range(0, len(table), rows):
-        chunk = np.array(table[start : start + rows], dtype=np.float64)
-        if not np.isfinite(chunk).all():
-            row, column = np.argwhere(~np.isfinite(chunk))[0]
-            where = f"row {start + row}, column {column} (counted from 0)"
-            raise ValueError(f"{path}: {chunk[row, column]} in {where}; leave out or fill in such rows")
-        yield chunk
+        array = frame.iloc[:, kept].to_numpy(np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        remedy = "choose columns of numbers (--columns)"
+        raise ValueError(f"{source}: not all columns are numbers ({brief(error)}); {remedy}") from None
+    left = [name for i, name in enumerate(names) if i not in kept]
+    notes = [f"left out: {listed(left)}"] if left else []
+    names = data = [names[i] for i in kept]
+    if columns is None:
+        data = [name for i, name in enumerate(names) if not counts_rows(str(source), name, i, array[:, i])]
+        notes = [f"index column {name!r} left out" for name in names if name not in data]
+    return array_table(source, array, data, names)._replace(notes=tuple(notes))
 
 
-def _only_array(path):
-    with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
-        if len(archive.files) != 1:
-            raise ValueError(f"{len(archive.files)} arrays in it ({', '.join(archive.files)})")
-        return np.asarray(archive[archive.files[0]])
+def _open_parquet(path, columns):
+    import pandas
 
-
-def _csv_chunks(path, rows):
-    import pandas  # heavy. It reads quotes, blank lines and any line end, at four times the speed of Python's csv
-
-    total, text = 0, {"encoding": "utf-8-sig", "header": None}
     try:
-        top = pandas.read_csv(path, nrows=2, dtype=str, na_filter=False, **text)  # refuses a second line that is longer
-        text["header"] = 0 if all(map(_is_name, top.iloc[0])) else None
-        with pandas.read_csv(path, chunksize=rows, dtype=np.float64, **text) as chunks:
-            for chunk in chunks:
-                if not np.isfinite(chunk.values).all():
-                    raise ValueError("a number that is not finite")
-                total += len(chunk)
-                yield np.array(chunk, dtype=np.float64)
-    except pandas.errors.EmptyDataError:
-        pass
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file ({error}); save the samples as UTF-8, parted by commas") from None
-    except ValueError as error:  # a field that is no number, or a line that is too long: pandas does not say where
-        raise ValueError(f"{path}: {_fault(path) or _brief(error)}") from None
-    if total < 2:
-        raise ValueError(f"{path}: too few rows of numbers, {total}; {EXPECTED}")
+        frame = pandas.read_parquet(path)
+    except ImportError:
+        raise ValueError(f"{path}: .parquet needs the package pyarrow; install it, or save as .csv or .npy") from None
+    except Exception as error:  # as of NumPy's parsers
+        raise ValueError(f"{path}: not a whole .parquet file ({brief(error)}); save it again") from None
+    return frame_table(path, frame, columns)
 
 
-def _fault(path):
-    """Place and remedy of the first field of a .csv file that is not a finite number, or of a line of another width."""
-    width = None
-    with path.open(newline="", encoding="utf-8-sig") as file, suppress(UnicodeDecodeError, csv.Error):
-        reader = csv.reader(file)
-        for fields in filter(None, reader):
-            where, names, width = (
-                f"line {reader.line_num}",
-                not width and all(map(_is_name, fields)),
-                width or len(fields),
-            )
-            if len(fields) != width:
-                return f"{len(fields)} fields in {where}, {width} before; give every row as many"
-            for column, field in enumerate([] if names else fields, 1):
-                if not (NUMBER.fullmatch(field) and np.isfinite(float(field))):
-                    remedy = "part finite numbers by commas, and leave out index columns and incomplete rows"
-                    return f"{field[:40]!r} in {where}, column {column}, not a finite number; {remedy}"
-    return None
-
-
-def _is_name(field):
-    try:
-        float(field)
-    except ValueError:
-        return bool(field.strip())
-    return False
-
-
-READERS = {".npy": _array_chunks, ".npz": _array_chunks, ".csv": _csv_chunks}
-
-
-def _brief(error):
-    return " ".join(str(error).split())[:160]
+TEXTS = (".csv", ".tsv", ".txt", ".gz", ".bz2", ".xz", ".zip", ".zst")
+READERS = {".npy": open_array, ".npz": open_array, ".parquet": _open_parquet} | dict.fromkeys(TEXTS, open_text)

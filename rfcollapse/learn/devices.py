@@ -9,10 +9,11 @@ several machines, that all run the same program (`jax.distributed.initialize` at
 """
 
 import contextlib
+import math
 import os
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import jax
@@ -24,6 +25,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from .. import check
 
 AXIS = PartitionSpec("seeds")
+LARGEST_SEED = 2**63 - 1  # that JAX takes
+OWN_GROUPS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def mesh(seeds: int, shards: int = 1) -> Mesh:
@@ -68,9 +71,55 @@ def _placed(array, sharding):
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
+def key(seed: int) -> jax.Array:
+    """The random key of a seed from 0 to 2⁶³ − 1; with 32 bits, JAX would give seeds 2³² apart the same one."""
+    with jax.enable_x64(True):
+        return jax.random.key(check.integer("seed", seed, 0, LARGEST_SEED))
+
+
 def cores() -> int:
-    """Those this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Those this process may use: by its affinity, and by the quota of its control groups, rounded up."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quotas = [*_limits("cpu.max"), *_limits("cpu.cfs_quota_us", "cpu.cfs_period_us")]
+    return min([own, *(math.ceil(quota / period) for quota, period in quotas)])
+
+
+def memory() -> float:
+    """Bytes this process may use: what the machine has, its control groups and limits allow; inf where nobody says."""
+    known = [limit for (limit,) in [*_limits("memory.max"), *_limits("memory.limit_in_bytes")]]
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        known.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with contextlib.suppress(ImportError):
+        import resource  # not on Windows
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        known += [limit] * (limit != resource.RLIM_INFINITY)
+    return float(min(known, default=math.inf))
+
+
+def require_memory(needs: Mapping[str, int]):
+    """ValueError where arrays do not fit the memory, for an allocation that fails may end the process.
+
+    Args:
+        needs: bytes, by the setting that makes them many.
+    """
+    largest, total, has = max(needs, key=needs.get), sum(needs.values()), memory()
+    if total > has:
+        said = f"{largest} needs {needs[largest] / 2**30:.3g} GiB of memory, of {total / 2**30:.3g} in all"
+        raise ValueError(f"{said}; this process may use {has / 2**30:.3g}: take fewer")
+
+
+def _limits(*names) -> Iterator[list[int]]:
+    """The numbers in these files together, of each of this process's control groups and those above that has some."""
+    with contextlib.suppress(OSError):  # no Linux
+        for line in OWN_GROUPS.read_text().splitlines():
+            _, kinds, group = line.split(":", 2)
+            for place in (GROUPS / kind / group.lstrip("/") for kind in kinds.split(",")):  # version 2 has no kind
+                for folder in (place, *place.parents):
+                    with contextlib.suppress(OSError, ValueError):
+                        numbers = [int(word) for name in names for word in (folder / name).read_text().split()]
+                        if min(numbers) > 0:
+                            yield numbers
 
 
 def use_all_cores():

@@ -20,9 +20,9 @@ MIXING = ("batch", "offline")
 OPTIMIZERS = {"adam": optax.adam, "adamw": optax.adamw, "lion": optax.lion}
 
 
-def whole(minimum: int, default=MISSING):
+def whole(minimum: int, default=MISSING, maximum: int | None = None):
     """A field for a whole number ≥ minimum."""
-    return _field(default, lambda name, value: check.integer(name, value, minimum))
+    return _field(default, lambda name, value: check.integer(name, value, minimum, maximum))
 
 
 def number(allowed, default=MISSING):
@@ -134,7 +134,7 @@ class Plan(Checked):
     diffusion: float = number(check.nonnegative, 0.5)
     """strength of the noise in the reverse SDE of oras"""
     steps: Steps | tuple[float, ...] = 40
-    """of sampling and inversion: their number, or in Python a grid of times"""
+    """of sampling and inversion: their number, or in Python a grid of times; of no effect on the method adaptive"""
     method: str = choice(integrate.METHODS, "heun")
     """of sampling and inversion; a denoiser needs euler"""
     at_once: int = whole(1, 2048)

@@ -1,7 +1,8 @@
 """Long training runs: any scheme of `rfcollapse.learn.reflow` on named data or a file, kept on disk round by round.
 
-Killed at any moment, a run loses the round in progress and nothing else; resumed on the same device, it gives what it
-would have given without the interruption, to the last bit.
+Killed at any moment, a run loses the round in progress and nothing else; resumed on the same CPU, it gives what it
+would have given without the interruption, to the last bit. On a GPU it does so only where every operation is
+deterministic, as XLA_FLAGS=--xla_gpu_deterministic_ops=true asks: else each process tunes its own sums.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from .. import __version__, check, data
 from ..learn import devices, reflow
 from ..learn.classifier import train_classifier
 from ..measure.images import reference
-from ..output import plain
+from ..output import locked, plain
 from . import folder as runfolder
 from . import looks
 from .folder import Log, read
@@ -53,6 +54,9 @@ def load(key: PRNGKeyArray, plan: RunPlan) -> Parted:
     """
     source, seeds = data.find(plan.data), plan.seeds
     key_train, key_held = jax.random.split(key)
+    if source.draw is not None:
+        d = jax.eval_shape(lambda one: source.draw(one, 1), key).shape[1]
+        devices.require_memory(_needs(plan, d, "samples", "probes"))
     if source.variances is not None:
         count = check.integer("samples", plan.samples, len(source.variances))
         return Parted(data.exact_gaussians(key_train, seeds, count, source.variances), None, gaussian=True)
@@ -74,7 +78,7 @@ def load(key: PRNGKeyArray, plan: RunPlan) -> Parted:
     return Parted(train, apart if held else None, images)
 
 
-def run(plan: RunPlan, folder: str | Path, *, resume: bool = False) -> Log:
+def run(plan: RunPlan, folder: str | Path, *, resume: bool = False, strict: bool = False) -> Log:
     """Trains every round that the folder does not hold yet, and keeps each as soon as it is done.
 
     Round 0 is the first model. Each line of metrics has, per seed: the diagonal of the second moment E xxᵀ of generated
@@ -86,13 +90,16 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False) -> Log:
 
     Args:
         plan: see `rfcollapse.runs.plan.RunPlan`.
-        folder: empty or not there, unless resume.
+        folder: held by this process while it runs; unless resume, nothing of a run is in it.
         resume: go on after the last round that is whole; all of the plan but `rounds` must then be what it was, and
-            data, versions and device too.
+            data and versions too. The bits are those of an uninterrupted run on the same CPU (on the same GPU only with
+            deterministic operations); another device is warned of.
+        strict: refuse another device instead.
 
     Raises:
-        ValueError: a plan that cannot be, a folder with something else in it, or a damaged checkpoint.
-        OSError: files cannot be read or written.
+        ValueError: a plan that cannot be or needs too much memory, a folder with another run in it, or a damaged
+            checkpoint.
+        OSError: files cannot be read or written, or another process runs in the folder.
         rfcollapse.learn.train.Diverged: training did; the rounds before are kept.
 
     Example:
@@ -109,7 +116,7 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False) -> Log:
         (1, 2, 2)
     """
     folder = Path(folder)
-    key_data, key_run, key_held = jax.random.split(jax.random.key(plan.seed), 3)
+    key_data, key_run, key_held = jax.random.split(devices.key(plan.seed), 3)
     real = load(key_data, plan)
     law = closed_form(plan, gaussian=real.gaussian)
     config = {
@@ -121,26 +128,36 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False) -> Log:
         "device": devices.this_machine()[1],
     }
     plan = _fitted(plan, real)
-    models, rows = runfolder.start(folder, config, _untrained(plan, real), resume=resume)
-    looked = _looker(plan, real) if real.images and real.held is not None else lambda *_: {}
-    beside = None
-    with tqdm(total=plan.rounds + 1, initial=len(rows), desc=f"{plan.scheme} on {plan.data}", unit="round") as bar:
+    like = _untrained(plan, real)
+    draws, weights = plan.training.chunk * plan.training.batch, sum(leaf.size for leaf in jax.tree.leaves(like))
+    needs = _needs(plan, real.train.shape[-1], "pairs", "probes", "rounds")
+    needs[f"chunk = {plan.training.chunk} by batch = {plan.training.batch}"] = 8 * draws * plan.seeds
+    needs[f"networks of {weights} weights"] = 20 * weights  # and of each a gradient, its two moments and an average
+    devices.require_memory(needs)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, patience=0):
+        models, rows = runfolder.start(folder, config, like, resume=resume, strict=strict)
+        looked = _looker(plan, real) if real.images and real.held is not None else lambda *_: ({}, None)
+        beside = None
+        bar = tqdm(total=plan.rounds + 1, initial=len(rows), desc=f"{plan.scheme} on {plan.data}", unit="round")
         since = time.monotonic()
-        for latest in reflow.each_round(key_run, real.train, plan, models):
-            row = _row(latest)
-            if law.trajectory is not None:
-                if beside is None:
-                    first = np.array((rows or [row])[0]["eigenvalues"], dtype=np.float64)
-                    beside = law.variances(plan.rounds, _principal_variances(real.train, plan.seeds), first)
-                row["law"] = plain(beside[latest.index])
-            if real.held is not None:
-                row |= plain(looks.compared(key_held, latest.models, real.held, plan.integrator))
-            row |= looked(latest, folder, key_held)
-            now = time.monotonic()
-            runfolder.save(folder, config, latest.models, row | {"seconds": round(now - since, 3)})
-            since = now
-            bar.set_postfix(loss=f"{latest.loss[:, -1].mean():.3g}", refresh=False)
-            bar.update()
+        with bar:
+            for latest in reflow.each_round(key_run, real.train, plan, models):
+                row = _row(latest)
+                if law.trajectory is not None:
+                    if beside is None:
+                        first = np.array((rows or [row])[0]["eigenvalues"], dtype=np.float64)
+                        beside = law.variances(plan.rounds, _principal_variances(real.train, plan.seeds), first)
+                    row["law"] = plain(beside[latest.index])
+                if real.held is not None:
+                    row |= plain(looks.compared(key_held, latest.models, real.held, plan.integrator))
+                measured, pictures = looked(latest, key_held)
+                now = time.monotonic()
+                row |= measured | {"seconds": round(now - since, 3)}
+                runfolder.save(folder, config, latest.models, row, pictures)
+                since = now
+                bar.set_postfix(loss=f"{latest.loss[:, -1].mean():.3g}", refresh=False)
+                bar.update()
     return read(folder)
 
 
@@ -161,6 +178,12 @@ def _untrained(plan, real):
     )
 
 
+def _needs(plan, d, *names):
+    """Bytes of as many rows as these settings say, in each seed; of the law's numbers there is one for each round."""
+    rows = {name: plan.seeds * getattr(plan, name) for name in names}
+    return {f"{name} = {getattr(plan, name)} for each of {plan.seeds} seeds": 8 * d * rows[name] for name in names}
+
+
 def _principal_variances(rows, seeds):
     """Eigenvalues of E xxᵀ, the largest first, for each seed."""
     moment = np.swapaxes(rows, -1, -2) @ rows / rows.shape[-2]
@@ -169,17 +192,16 @@ def _principal_variances(rows, seeds):
 
 
 def _looker(plan, real):
-    """What is measured on images in a round; the pictures go to the folder."""
+    """What is measured on images in a round, and pictures of it."""
     rows, labels = real.train, real.images.labels
-    features = None if labels is None else train_classifier(jax.random.key(plan.seed), rows, labels).features
+    features = None if labels is None else train_classifier(devices.key(plan.seed), rows, labels).features
     axes = reference(rows, real.held[0], features)
 
-    def looked(latest, folder, key):
+    def looked(latest, key):
         samples = max(len(axes.held), FEWEST)
         measured = looks.looked_at(key, latest.models, axes, plan.integrator, samples=samples)
         levels = looks.levels(measured.pop("shown"), real.images.scale, np.asarray(real.images.mean))
-        np.save(folder / f"pictures-{latest.index:03d}.npy", levels.reshape(-1, *real.images.shape))
-        return plain(measured)
+        return plain(measured), levels.reshape(-1, *real.images.shape)
 
     return looked
 

@@ -112,8 +112,8 @@ def test_cheapest_fraction_against_its_closed_form():
         ("ragged.csv", "1,2\n3\n", "1 fields"),
         ("nan.csv", "1,2\n3,nan\n", "'nan'"),
         ("one.csv", "1,2\n", "too few rows"),
-        ("alike.csv", "1,2\n1,2\n1,2\n", "no column varies"),
-        ("x.txt", "1,2\n", "unknown kind"),
+        ("alike.csv", "5,2\n5,2\n5,2\n", "no column varies"),
+        ("x.doc", "1,2\n", "unknown kind"),
     ],
 )
 def test_bad_files_are_one_line(tmp_path, capsys, name, content, words):

@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from advice.fabricated import fabricated, fabricated_round
 
 from rfcollapse.__main__ import main
 from rfcollapse.advice import mechanisms, monitor, samples
@@ -12,7 +13,6 @@ from rfcollapse.advice import state as states
 from rfcollapse.measure.coverage import coverage
 
 SCALES = np.array([9.0, 4.0, 1.0])
-LOOK = monitor.FALSE_ALARM / monitor.HORIZON / 3
 
 
 def gaussian(generator, n, variances):
@@ -29,9 +29,9 @@ def test_measured_errors_are_those_of_repetition():
     for _ in range(200):
         one = monitor.add(state, samples.open_samples(generator.laplace(size=(1000, 3)) * np.sqrt(SCALES)))
         rounds.append(one.rounds[0])
-    errors = np.mean([np.sqrt(found.kurtosis / found.count) for found in rounds], axis=0)
-    spread = np.std([np.log(found.variances) for found in rounds], axis=0)
-    assert np.all(spread[:-1] > 1.3 * (2 / 1000) ** 0.5)  # Laplace: √(5/n), not √(2/n)
+    errors = np.mean([np.sqrt(found.level.kurtosis / found.level.rows) for found in rounds], axis=0)
+    spread = np.std([np.log(found.level.variances) for found in rounds], axis=0)
+    assert np.all(spread[3:6] > 1.4 * (2 / 1000) ** 0.5)  # Laplace: √(5/n), not √(2/n)
     np.testing.assert_allclose(errors, spread, rtol=0.2)
 
 
@@ -43,39 +43,38 @@ def test_false_alarms_of_whole_verdicts():
     generator, alarms = np.random.default_rng(6), 0
     for _ in range(100):
         n, reference, retain = 300, 500, 0.9
-        state = _fabricated(generator.chisquare(reference, 4) / reference, reference)
+        state = fabricated(generator.chisquare(reference, 4) / reference, reference)
         for _ in range(20):
             variances = retain * generator.chisquare(n, 4) / n
-            found = monitor.Round("", n, variances, np.full(4, 2.0), 0.95, 0.01, 0.97)
-            state = state._replace(rounds=(*state.rounds, found))
+            state = state._replace(rounds=(*state.rounds, fabricated_round(n, variances)))
         alarms += bool(monitor.judge(state, retain=retain).alarms)
     assert alarms <= 1  # judged once a run: .0005
 
 
 def test_false_alarms_of_the_level_at_its_border():
-    generator, n, reference, looks = np.random.default_rng(7), 100, 200, 400_000
+    generator, n, reference, looks = np.random.default_rng(7), 100, 200, 4_000_000
     ratio = 0.9 * generator.chisquare(n, looks) / n / (generator.chisquare(reference, looks) / reference)
-    state = _fabricated(np.ones(2), reference)
-    found = monitor.Round("", n, np.ones(2), np.full(2, 2.0), 0.95, 0.01, 0.97)
-    worst = np.sort(ratio)[int(looks * LOOK / 2)]  # the share below which that many fall
-    for factor, expected in ((0.985, True), (1.015, False)):
-        there = found._replace(variances=np.array([worst * factor, 1.0]))
+    state = fabricated(np.ones(3), reference)
+    worst = np.sort(ratio)[int(looks * monitor.LOOK / 2 / 3)]  # the share below which that many fall
+    for factor, expected in ((0.97, True), (1.03, False)):
+        there = fabricated_round(n, np.array([worst * factor, 1.0, 1.0]))
         assert bool(monitor.judge(state._replace(rounds=(there,)), retain=0.9).alarms) == expected
 
 
 def test_coverage_is_that_of_measure_and_its_error_is_not_too_small():
     generator = np.random.default_rng(8)
-    state = monitor.start(gaussian(generator, 400, SCALES))
+    state = monitor.start(gaussian(generator, 800, SCALES))
     rounds = []
     for _ in range(150):
         rows = generator.standard_normal((150, 3)) * np.sqrt(SCALES) + 3
         rounds.append(monitor.add(state, samples.open_samples(rows)).rounds[0])
-    along = (rows - state.reference.mean) @ state.reference.directions
-    assert rounds[-1].coverage == float(coverage(state.reference.points, along).coverage)
-    values = np.array([found.coverage for found in rounds])
-    error = np.mean([found.coverage_error for found in rounds])
-    assert values.std() < 1.1 * error < 2 * values.std()
-    assert abs(values.mean() - rounds[0].coverage_expected) < 0.05  # one reference, so not exactly
+    known = state.reference
+    along = (rows - known.mean) / known.scale @ known.directions
+    assert rounds[-1].coverage == float(coverage(known.points, along).coverage)
+    missing = np.array([found.uncovered for found in rounds])
+    error = np.mean([found.uncovered_error for found in rounds])
+    assert missing.std() < error < 3 * missing.std()  # one reference: what its control adds is in the error alone
+    assert abs(missing.mean()) < 2 * error
 
 
 def test_lost_modes_at_the_same_covariance_are_seen():
@@ -170,21 +169,6 @@ def _pipeline(generator, mechanism, policy, rounds):
     return state, variance.sum() / real.sum()
 
 
-def _fabricated(variances, count):
-    k = len(variances) - 1
-    reference = monitor.Reference(
-        "",
-        np.zeros(k),
-        np.eye(k),
-        np.full(k + 1, float(count)),
-        variances,
-        np.full(k + 1, 2.0),
-        np.zeros((9, k)),
-        np.ones(9),
-    )
-    return monitor.State(reference, ())
-
-
 # ------------------------------------------------------------------------------------------ state and files
 
 
@@ -238,18 +222,15 @@ def test_bad_rounds_are_one_line(tmp_path, capsys):
         assert words in error and error.count("\n") == 1
 
 
-def test_the_reference_s_total_is_that_of_all_its_rows():
+def test_the_reference_s_columns_are_those_of_all_its_rows_and_its_directions_of_one_half():
     rows = np.random.default_rng(22).standard_normal((10_001, 3)) * SCALES
     known = monitor.start(samples.open_samples(rows)).reference
-    assert known.variances[-1] == pytest.approx(rows.var(axis=0).sum(), rel=1e-3)
-    assert list(known.counts) == [5000] * (len(known.counts) - 1) + [10_001]
-    along = (rows[1::2] - known.mean) @ known.directions
-    np.testing.assert_allclose(known.variances[:-1], along[:5000].var(axis=0), rtol=1e-9)
-
-
-def test_the_last_row_may_come_alone():
-    rows = np.random.default_rng(23).standard_normal((samples.CHUNK + 1, 2))
-    assert list(monitor.start(samples.open_samples(rows)).reference.counts) == [2048, 2048, 4097]
+    np.testing.assert_allclose(known.scale, rows.std(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(known.level.variances[3:], [1, 1, 1, 3], rtol=1e-9)
+    assert known.level.total == pytest.approx(rows.var(axis=0).sum(), rel=1e-9)
+    np.testing.assert_allclose(known.spectrum, np.linalg.eigvalsh(np.cov(rows.T, ddof=0))[::-1], rtol=1e-9)
+    assert list(known.level.rows) == [5001] * 3 + [10_001] * 4
+    assert known.level.variances[:3] == pytest.approx(1, abs=0.1)
 
 
 def test_a_shift_of_the_mean_changes_no_moment():
@@ -257,12 +238,14 @@ def test_a_shift_of_the_mean_changes_no_moment():
     rows = generator.laplace(size=(1000, 3)) * SCALES
     state = monitor.start(samples.open_samples(rows))
     state = monitor.add(monitor.add(state, samples.open_samples(rows)), samples.open_samples(rows + 20.0))
-    here, there = state.rounds
+    here, there = (found.level for found in state.rounds)
     np.testing.assert_allclose(there.variances, here.variances, rtol=1e-9)
     np.testing.assert_allclose(there.kurtosis[:-1], here.kurtosis[:-1], rtol=1e-6)
-    along = (rows - state.reference.mean) @ state.reference.directions
+    known = state.reference
+    along = (rows - known.mean) / known.scale @ known.directions
     fourth = ((along - along.mean(axis=0)) ** 4).mean(axis=0)
-    np.testing.assert_allclose(here.kurtosis[:-1], fourth / along.var(axis=0) ** 2 - 1, rtol=1e-9)
+    np.testing.assert_allclose(here.kurtosis[:3], fourth / along.var(axis=0) ** 2 - 1, rtol=1e-9)
+    assert [round(found.shift) for found in state.rounds] == [0, 1200]
 
 
 def test_a_collapsed_round_is_an_alarm_not_an_error():
@@ -270,13 +253,13 @@ def test_a_collapsed_round_is_an_alarm_not_an_error():
     for _ in range(4):
         state = monitor.add(state, samples.open_samples(np.ones((100, 3))))
     verdict = monitor.judge(state)
-    assert any(alarm.startswith("level: the total") for alarm in verdict.alarms)
+    assert any("of the variance in" in alarm and "the total" in alarm for alarm in verdict.alarms)
 
 
 def test_a_column_without_variance_in_the_reference_is_left_out():
     rows = np.random.default_rng(17).standard_normal((500, 3)) * [2, 1, 0]
     state = monitor.start(samples.open_samples(rows))
-    assert state.reference.directions.shape == (3, 2)
+    assert state.reference.directions.shape == (2, 2)
     assert not monitor.judge(monitor.add(state, samples.open_samples(rows))).alarms
 
 
@@ -288,7 +271,8 @@ def test_text_names_what_to_do(tmp_path, capsys):
     names = [str(tmp_path / f"{j}.csv") for j in range(3)]
     assert main(["monitor", *names, "--reference", str(tmp_path / "real.csv"), "--rate", "0.05"]) == 0
     printed = capsys.readouterr().out
-    assert printed.rstrip().endswith("healthy") and "by the law of rate" in printed and "decay per round" in printed
+    assert printed.splitlines()[-1].startswith("healthy") and "by the law of rate" in printed
+    assert "decay per round" in printed and " 2.csv " in printed
 
 
 def test_jax_arrays_are_samples_too():

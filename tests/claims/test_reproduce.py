@@ -80,16 +80,67 @@ def test_a_failure_does_not_stop_or_spoil_the_others(checkout, capsys, monkeypat
     assert not bad.cells[0].outputs, "a failed notebook must stay as it was"
 
 
-def test_a_kernel_that_does_not_start_fails_its_notebook_alone(checkout, capsys, monkeypatch):
+@pytest.mark.parametrize("reason", [RuntimeError("Kernel died before replying"), FileNotFoundError("/old/python")])
+def test_a_kernel_that_does_not_start_fails_its_notebook_alone(checkout, capsys, monkeypatch, reason):
     async def execute(client, **_):
-        raise RuntimeError("Kernel died before replying to kernel_info")
+        raise reason
 
     monkeypatch.setattr(nbclient.NotebookClient, "async_execute", execute)
     assert __main__.main(["reproduce", "--json"]) == 1
     problems = json.loads(capsys.readouterr().out)["problems"]
     assert [line for line in problems if "did not start" in line] == [
-        f"{name} failed, its kernel died, or did not start (out of memory?)" for name in ("01_good", "02_bad")
+        f"{name} failed, its kernel did not start ({sys.executable} -m ipykernel_launcher: {reason})"
+        for name in ("01_good", "02_bad")
     ]
+
+
+@pytest.mark.slow
+def test_the_kernel_is_this_pythons_whatever_is_installed_or_named(checkout, tmp_path, monkeypatch, capsys):
+    """Another's kernel of that name, a start-up file that fails, another profile, a backend that is not there."""
+    kernel, startup = tmp_path / "jp/kernels/python3", tmp_path / "ip/profile_default/startup"
+    for folder in (kernel, startup):
+        folder.mkdir(parents=True)
+    argv = ["/old/venv/bin/python", "-f", "{connection_file}"]
+    (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "x", "language": "python"}))
+    (startup / "00.py").write_text("record = None\nimport os; os._exit(1)")
+    for name, value in {"JUPYTER_PATH": "jp", "IPYTHONDIR": "ip", "MPLBACKEND": "module://no_such.backend"}.items():
+        monkeypatch.setenv(name, value if ":" in value else str(tmp_path / value))
+    (outcome,), _ = reproduce.run(["01"])
+    executed = nbformat.read(checkout / "notebooks" / "01_good.ipynb", 4)
+    assert outcome.error is None and "training-curve-balanced: confirmed" in executed.cells[0].outputs[0]["text"]
+
+
+def test_a_full_disk_or_a_damaged_notebook_fails_its_notebook_alone(checkout, capsys, monkeypatch):
+    async def execute(client, **_):
+        pass
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    (checkout / "notebooks" / "02_bad.ipynb").write_text("{not JSON\n")
+    (checkout / "notebooks" / "03_gone.ipynb").symlink_to("nowhere")
+    monkeypatch.setattr(nbclient.NotebookClient, "async_execute", execute)
+    monkeypatch.setattr(nbformat, "write", full)
+    assert __main__.main(["reproduce", "--quick"]) == 1
+    shown = capsys.readouterr()
+    for line in (
+        "01_good failed, [Errno 28] No space",
+        "02_bad failed, Notebook does not",
+        "03_gone failed, [Errno 2] No",
+    ):
+        assert line in shown.out
+    assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize("seed", ["9223372036854775808", "18446744073709551616", "1" + "0" * 40])
+def test_a_seed_out_of_range_is_refused_before_a_kernel_starts(checkout, capsys, seed):
+    assert __main__.main(["reproduce", "--seed", seed]) == 1
+    shown = capsys.readouterr()
+    assert (
+        shown.err == f"rfcollapse reproduce: --seed must be from 0 to 9223372036854775807; got {seed}\n"
+        and not shown.out
+    )
+    assert not (checkout / "runs").exists()
 
 
 @pytest.mark.slow

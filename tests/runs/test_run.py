@@ -1,27 +1,33 @@
 """Long runs: killed, damaged, resumed, refused; and that what is recorded is what the settings say."""
 
 import argparse
+import errno
 import json
+import os
+import random
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import fields, replace
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import numpy as np
 import pytest
 
+from rfcollapse import output
 from rfcollapse.__main__ import main
-from rfcollapse.learn import classifier, reflow
+from rfcollapse.learn import classifier, devices, reflow
 from rfcollapse.learn import train as loop
 from rfcollapse.learn.plan import Plan, Training
 from rfcollapse.runs import command, looks
 from rfcollapse.runs import folder as runfolder
 from rfcollapse.runs import run as experiment
-from rfcollapse.runs.plan import RunPlan, read_options
+from rfcollapse.runs.plan import LONGEST, RunPlan, folder_name, read_options
 from rfcollapse.runs.run import read, run
 from rfcollapse.schemes import SCHEMES, Scheme
 
@@ -142,10 +148,10 @@ def test_a_unet_from_the_command_line(tmp_path, capsys, monkeypatch):
     """Its later rounds and their refreshments compile nothing anew, and in bfloat16 its weights stay float32."""
     kept, sizes, save = [], [], runfolder.save
 
-    def spy(folder, config, models, row):
+    def spy(folder, config, models, row, pictures):
         kept.append(models)
         sizes.append(loop._chunk._cache_size())
-        save(folder, config, models, row)
+        save(folder, config, models, row, pictures)
 
     monkeypatch.setattr(runfolder, "save", spy)
     monkeypatch.setattr(command, "use_all_cores", lambda: None)
@@ -229,7 +235,7 @@ def test_an_existing_folder_is_refused(copy, tmp_path):
     with pytest.raises(ValueError, match=r"is not empty: --resume .* --out"):
         run(BASE, copy)
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "notes.txt").write_text("mine")
+    shutil.copy(copy / "round-000.eqx", tmp_path / "other")
     with pytest.raises(ValueError, match=r"no run to resume \(config.json is missing\)"):
         run(BASE, tmp_path / "other", resume=True)
     with pytest.raises(ValueError, match=r"another run: settings\.ridge was 0\.1, now 0\.2\. Resume"):
@@ -239,6 +245,10 @@ def test_an_existing_folder_is_refused(copy, tmp_path):
     (copy / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"versions\.jax was 0\.1, now"):
         run(BASE, copy, resume=True)
+    for text in ("{", "7", ""):
+        (copy / "config.json").write_text(text)
+        with pytest.raises(ValueError, match=r"config\.json is damaged .*: name another folder with --out"):
+            run(BASE, copy, resume=True)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "header", "longer", "another round", "another shape", "foreign"])
@@ -270,6 +280,212 @@ def test_divergence_is_one_line_and_keeps_the_rounds_before(tmp_path, capsys):
     assert read(folder).metrics["round"].tolist() == [0]
     assert main(arguments(replace(BASE, first_ridge=1e38), tmp_path / "other")) == 1
     assert "there is no round before it" in capsys.readouterr().err
+
+
+class Killed(BaseException):
+    """As if by SIGKILL: nobody catches it, and nothing is tidied up afterwards."""
+
+
+def test_killed_at_fifty_moments(tmp_path, monkeypatch):
+    """In training, and before and after each step on the way of a file to the disk; what was being written is torn."""
+    plan, moments, left, kills = replace(BASE, rounds=20), random.Random(0), 0, 0
+
+    def deadly(module, name):
+        true = getattr(module, name)
+
+        def step(*arguments, **named):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                if hasattr(arguments[0], "truncate"):
+                    arguments[0].flush()
+                    arguments[0].truncate(arguments[0].tell() - moments.randrange(9))
+                raise Killed
+            return true(*arguments, **named)
+
+        monkeypatch.setattr(module, name, step)
+
+    run(plan, tmp_path / "whole")
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **named: None if left <= 0 else unlink(path, **named))
+    for module, name in (
+        (os, "replace"),
+        (os, "fsync"),
+        (output, "flush"),
+        (runfolder, "flush"),
+        (reflow, "train"),
+        (looks, "compared"),
+    ):
+        deadly(module, name)
+    while True:
+        left = moments.randint(1, 18) if kills < 50 else 10**9
+        try:
+            run(plan, tmp_path / "killed", resume=True)
+            break
+        except Killed:
+            kills += 1
+    assert kills == 50
+    assert_same(tmp_path / "whole", tmp_path / "killed")
+    assert {path.suffix for path in (tmp_path / "killed").iterdir()} <= {".json", ".jsonl", ".eqx", ""}
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT, errno.EIO, "limit"])
+@pytest.mark.parametrize("name", ["round-002.eqx", "metrics.jsonl", "config.json"])
+def test_a_full_disk_costs_one_line_and_no_round(whole, tmp_path, monkeypatch, capsys, reason, name):
+    folder, flush, save = tmp_path / "run", output.flush, runfolder.save
+
+    def full(file):
+        if Path(file.name).name.startswith(name) and (name != "metrics.jsonl" or len(list(folder.glob("*.eqx"))) > 2):
+            raise OSError(reason, os.strerror(reason))
+        flush(file)
+
+    def limited(*arguments):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (9 if arguments[3]["round"] > 1 or name == "config.json" else soft, hard)
+        )
+        try:
+            save(*arguments)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "use_all_cores", lambda: None)
+        if reason == "limit":
+            patch.setattr(runfolder, "save", limited)
+        else:
+            patch.setattr(output, "flush", full)
+            patch.setattr(runfolder, "flush", full)
+        assert main(arguments(BASE, folder)) == 1
+    out, err = capsys.readouterr()
+    last = {"round-002.eqx": 1, "metrics.jsonl": 1 if reason == "limit" else 2, "config.json": -1}[name]
+    kept = f"rounds 0 to {last} are kept in {folder}" if last >= 0 else "there is no round before it to keep"
+    said = os.strerror(errno.EFBIG if reason == "limit" else reason)
+    line = err.rpartition("rfcollapse reflow: ")[2]
+    assert not out and "Traceback" not in err and line.count("\n") == 1
+    assert said in line and line.endswith(f"; {kept}: with room, the same command with --resume goes on\n")
+    assert not [path for path in folder.iterdir() if path.suffix == ".tmp"]
+    run(BASE, folder, resume=True)
+    assert_same(whole, folder)
+
+
+def test_two_jobs_never_share_a_folder(whole, copy, capsys, monkeypatch):
+    """Also where both would resume the same run."""
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    before = {path: path.read_bytes() for path in copy.iterdir()}
+    for more in ((), ("--resume",), ("--resume", "--strict")):
+        with output.locked(copy):
+            assert main(arguments(BASE, copy, *more)) == 1
+        line = capsys.readouterr().err
+        assert line == (
+            f"rfcollapse reflow: {copy} is in use by another process (pid {os.getpid()}, host {os.uname().nodename}): "
+            "wait until it ends\n"
+        )
+    assert {path: path.read_bytes() for path in copy.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"real_fraction": 0.5}, {"ridge": 0.01}, {"seed": 4}, {"scheme": "ra"}, {"warm_start": False}, {"data": "a/b.npy"},
+     {"training": replace(BASE.training, steps=75)}, {"model": "mlp", "options": {"width": 5}, "training": None},
+     {"data": "gaussian:4,0.25"}, {"data": "gaussian:4,0,25"}, {"data": "x" * 999}, {"data": "データ.npy"},
+     {"data": "データ" * 40}, {"data": "../up.npy"}, {"data": "bad\udce4.npy"}, {"data": "a b\n.npy"}],
+)  # fmt: skip
+def test_a_folder_is_named_by_what_is_swept(changed, tmp_path):
+    one, other = folder_name(BASE), folder_name(replace(BASE, **changed))
+    assert one != other and folder_name(replace(BASE, rounds=9)) == one
+    assert len(other.encode()) <= LONGEST and Path(other).name == other and "\n" not in other
+    (tmp_path / other).mkdir()
+
+
+def test_a_short_name_says_what_is_changed():
+    plan = RunPlan(data="two_moons", scheme="ra", rounds=3, real_fraction=0.1, model="linear", warm_start=True)
+    assert folder_name(plan) == "reflow-two_moons-ra-0-real_fraction=0.1-model=linear-warm_start=True"
+    assert folder_name(RunPlan(data="digits", scheme="reflow", rounds=3, seed=7)) == "reflow-digits-reflow-7"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_is_no_run_is_no_obstacle(resume, tmp_path):
+    """Such as the scheduler's log of the very job, a folder, notes, a draft of a killed run."""
+    (tmp_path / "slurm").mkdir()
+    others = [tmp_path / name for name in ("log.txt", ".hidden", "slurm/1.out", "round-1.txt", "config.json.bak")]
+    for path in others:
+        path.write_text("mine")
+    (tmp_path / "round-000.eqx.77.tmp").write_bytes(b"torn")
+    run(replace(BASE, rounds=0), tmp_path, resume=resume)
+    assert all(path.read_text() == "mine" for path in others) and not list(tmp_path.glob("*.tmp"))
+    for name in ("config.json", "metrics.jsonl", "round-000.eqx", "pictures-000.npy"):
+        (tmp_path / "one").mkdir(exist_ok=True)
+        (tmp_path / "one" / name).touch()
+        with pytest.raises(ValueError, match="is not empty: --resume"):
+            run(BASE, tmp_path / "one")
+        (tmp_path / "one" / name).unlink()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("part", ["name", "cpu", "cores", "python", "devices"])
+def test_another_device_is_warned_of_or_refused(whole, copy, capsys, monkeypatch, part):
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    config = json.loads((copy / "config.json").read_text())
+    device = config["device"] | {part: "another"}
+    (copy / "config.json").write_text(json.dumps(config | {"device": device}))
+    (copy / "round-003.eqx").unlink()
+    assert main(arguments(BASE, copy, "--resume", "--strict")) == 1
+    words = f"device.{part} was another, now {config['device'][part]}"
+    assert f"holds another run: {words}" in capsys.readouterr().err
+    for again in range(2):
+        assert main(arguments(BASE, copy, "--resume")) == 0
+        err, warning = (
+            capsys.readouterr().err,
+            f"begun on another device ({words}): from here on the last bits may differ\n",
+        )
+        assert (warning in err) == (again == 0)
+    assert read(copy).config == config | {"earlier_devices": [device]}
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_is_no_number_is_not_shown_as_one(tmp_path, capsys, monkeypatch):
+    """Adaptive steps know no straightness, and --steps nothing of them."""
+    monkeypatch.setattr(command, "use_all_cores", lambda: None)
+    plan = replace(BASE, rounds=0, method="adaptive", steps=5)
+    assert main(arguments(plan, tmp_path)) == 0
+    out, err = capsys.readouterr()
+    assert "rfcollapse reflow: warning: --steps 5 has no effect: --method adaptive takes as many as it needs\n" in err
+    assert "nan" not in out and "straightness" not in out and "recall" in out
+    metrics = {name: np.ones((2, 1, 2)) for name in ("eigenvalues", "law")} | {"seconds": np.ones(1)}
+    metrics |= {"loss": np.array([[1.0], [np.nan]])}
+    metrics["law"][1] = np.nan
+    assert command._rounds(metrics).splitlines()[1].split() == ["0", "1", "±", "0", "—", "1", "±", "0", "—", "—", "1.0"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"samples": 900_000_000_000}, {"pairs": 10**15}, {"probes": 10**12}, {"rounds": 10**13}, {"seeds": 10**12},
+     {"training": replace(BASE.training, batch=10**12)}, {"data": "gaussian:1,2", "samples": 10**14},
+     {"training": replace(BASE.training, steps=10**12, chunk=10**12)},
+     {"model": "mlp", "options": {"width": 10**8}, "training": None}],
+)  # fmt: skip
+def test_what_no_memory_holds_is_refused_before(changed, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"needs [\de.+]+ GiB of memory, of .* in all; this process may use .*: take fewer"
+    ):
+        run(replace(BASE, **changed), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_limit_of_the_process_is_memory_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "memory", lambda: 8e9)
+    with pytest.raises(
+        ValueError,
+        match=r"samples = 300000000 for each of 2 seeds needs 8\.94 GiB of memory, of 8\.94 in all; .* use 7\.45",
+    ):
+        run(replace(BASE, samples=300_000_000), tmp_path)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64, 10**30])
+def test_seeds_that_jax_does_not_take_are_refused(seed):
+    with pytest.raises(ValueError, match=f"seed must be from 0 to 9223372036854775807; got {seed}"):
+        replace(BASE, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +523,8 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     assert main([*words, "--json"]) == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
-    assert found["folder"] == "runs/reflow-two_moons-anchored-0" and "2/2" in err
+    name = f"runs/{folder_name(BASE)}"
+    assert found["folder"] == name and "2/2" in err
     assert found["final"]["round"] == 1 and found["final"] == runfolder.lines(found["folder"])[-1]
     assert found["config"]["settings"]["warm_start"] is True
     assert main(words) == 1
@@ -315,7 +532,7 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     assert main([*words, "--resume"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["round", "largest", "variance"] and lines[2].startswith("1 ") and "±" in lines[2]
-    assert lines[-1] == "written to runs/reflow-two_moons-anchored-0"
+    assert lines[-1] == f"written to {name}"
 
 
 @pytest.mark.computes

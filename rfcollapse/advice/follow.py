@@ -1,0 +1,196 @@
+"""One pass through samples as the monitor sees them: moments along directions and in columns, and how sure they are."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ..measure.dependence import design_effect
+from .rows import RowHashes
+from .samples import Reservoir
+from .state import Followed
+
+POINTS = 1000  # rows for coverage
+HEAD = 4096  # first rows, in which neighbours are compared
+FEWEST = 20  # rows behind levels
+PEAK = 0.5  # of a column's sum of squares, in one row
+ROUNDING = 1e-13  # of a mean square: less is no variance
+WIDER = 2.0  # of variances of means, from which on dependence is named
+
+
+class Lens(NamedTuple):
+    """How rows are looked at."""
+
+    mean: Float[np.ndarray, " columns"]
+    """Of the reference."""
+    scale: Float[np.ndarray, " columns"]
+    """Its standard deviations, 0 where a column does not vary."""
+    steady: Bool[np.ndarray, " p"]
+    """Of the columns that vary: whose variance rests on many rows. Others are no part of directions and total."""
+    directions: Float[np.ndarray, "p k"]
+    """Unit vectors in the space of the columns that vary, each over its scale."""
+    middle: Float[np.ndarray, "2 p"]
+    """Quartiles there."""
+    discrete: bool
+    """Whether equal rows are to be expected."""
+    columns: tuple[str, ...] | None = None
+    """Names, for words."""
+
+    def standardised(self, chunk):
+        """(x − x̄0)/scale, of the columns that vary."""
+        varies = self.scale > 0
+        return (chunk[:, varies] - self.mean[varies]) / self.scale[varies]
+
+    def name(self, index):
+        """Of one of the columns that vary, as the user knows it."""
+        return column_name(int(np.flatnonzero(self.scale > 0)[index]), self.columns)
+
+
+class Seen(NamedTuple):
+    """What one pass leaves."""
+
+    level: Followed
+    """Moments and their weight."""
+    shift: float
+    """|x̄ − x̄0|² in the data's own units."""
+    sample: Float[np.ndarray, "rows k"]
+    """Some rows along the directions."""
+    notes: tuple[str, ...]
+    """What makes the numbers say less than they seem to."""
+
+
+class Powers:
+    """Sums of the first four powers of features."""
+
+    def __init__(self):
+        self.count, self.sums = 0, 0.0
+
+    def add(self, values):
+        """Takes more rows in."""
+        self.count += len(values)
+        power, sums = values, []
+        for _ in range(4):
+            sums.append(power.sum(axis=0))
+            power = power * values
+        self.sums = self.sums + np.stack(sums)
+
+    def moments(self):
+        """Mean, central variance and kurtosis − 1."""
+        first, second, third, fourth = self.sums / self.count
+        variance = second - first**2
+        variance = np.where(variance > ROUNDING * second, variance, 0.0)
+        central = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+        safe = np.where(variance > 0, variance, 1.0)
+        return first, variance, np.where(variance > 0, np.maximum(central / safe**2 - 1, 0.0), 0.0)
+
+
+def follow(
+    chunks: Iterator,
+    lens: Lens,
+    name: str,
+    hashes: RowHashes,
+    half: Bool[np.ndarray, " n"] | None = None,
+    points: int = POINTS,
+) -> Seen:
+    """What is seen of the rows through a lens.
+
+    Args:
+        chunks: rows, with all columns.
+        lens: of the reference.
+        name: of the samples, for words.
+        hashes: of the same rows; filled now, or before.
+        half: which rows count along the directions and for the sample; None: all.
+        points: the size of that sample.
+    """
+    columns, along, row = Powers(), Powers(), 0
+    squares, own = Powers(), Powers()  # of |z|², and of |x − x̄0|² in the largest unit
+    peak, place, inside, idle = 0.0, 0, 0.0, 0.0
+    raw, chosen, head, unit = 0.0, Reservoir(points), [], lens.scale.max()
+    for chunk in chunks:
+        if chunk.shape[1] != len(lens.mean):
+            raise ValueError(f"{name}: {chunk.shape[1]} columns, the reference has {len(lens.mean)}; they must agree")
+        z, centred = lens.standardised(chunk), (chunk - lens.mean) / unit
+        used = z if half is None else z[half[row : row + len(z)]]
+        f = used @ lens.directions
+        columns.add(z)
+        squares.add((z[:, lens.steady] ** 2).sum(axis=1, keepdims=True))
+        own.add(np.einsum("ij,ij->i", centred, centred)[:, None])
+        raw = raw + centred.sum(axis=0)
+        if len(f):
+            along.add(f)
+            list(chosen.passing(iter([f])))
+        inside = inside + ((z >= lens.middle[0]) & (z <= lens.middle[1])).sum(axis=0)
+        idle = np.maximum(idle, np.abs(np.where(lens.scale > 0, 0.0, centred)).max(axis=0))
+        high = np.abs(z).argmax(axis=0)
+        height = np.take_along_axis(np.abs(z), high[None], axis=0)[0]
+        peak, place = np.maximum(height, peak), np.where(height > peak, row + high, place)
+        if row < HEAD:
+            head.append(z[: HEAD - row])
+        row += len(z)
+    if along.count < FEWEST:
+        raise ValueError(f"{name}: too few rows, {row}; at least {FEWEST} are needed, {2 * FEWEST} in the reference")
+    (mean, variance, kurtosis), (dmean, dvariance, dkurtosis) = columns.moments(), along.moments()
+    distinct, copies = hashes.multiplicity()
+    if lens.discrete or distinct <= row**0.5:  # so few are a law's own, or what a collapse leaves
+        copies = 1.0
+    z = np.concatenate(head)
+    f = z @ lens.directions
+    total = (z[:, lens.steady] ** 2).sum(axis=1, keepdims=True)
+    counts = np.concatenate([np.full(f.shape[1], along.count), np.full(z.shape[1] + 1, row)])
+    wide = np.maximum(design_effect(np.concatenate([f**2, z**2, total], axis=1)), copies)
+    wide_mean = np.maximum(design_effect(np.concatenate([f, z], axis=1)), copies)
+    shift = unit**2 * float(((raw / row) ** 2).sum())
+    level = Followed(
+        row,
+        np.concatenate([dmean, mean]),
+        np.concatenate([dvariance, variance, [variance[lens.steady].sum()]]),
+        np.concatenate([dkurtosis, kurtosis, _of_total(squares)]),
+        counts / wide,
+        counts[:-1] / wide_mean,
+        inside / row,
+        unit**2 * float(own.sums[0, 0] / row) - shift,
+        float(_of_total(own)[0]),
+    )
+    notes = [*_copied(distinct, row, lens), *_alike(wide[:-1] if copies == 1 else np.ones(1))]
+    sums = columns.sums[1]
+    for i in np.flatnonzero((peak**2 > PEAK * sums) & lens.steady & (variance > 0))[:3]:
+        share = peak[i] ** 2 / sums[i]
+        notes.append(
+            f"row {place[i]} (from 0) alone is {share:.0%} of the squares in column {lens.name(i)}: an outlier or a "
+            "code for a missing value hides what the other rows do; leave it out"
+        )
+    moved = np.flatnonzero(idle > 0)
+    if len(moved):
+        which = ", ".join(column_name(int(i), lens.columns) for i in moved[:3])
+        notes.append(f"{len(moved)} columns that are constant in the reference vary here ({which}): not followed")
+    sample = chosen.rows if copies == 1 else np.unique(chosen.rows, axis=0)  # copies cover nothing more
+    return Seen(level, shift, sample, tuple(f"{name}: {note}" for note in notes))
+
+
+def column_name(index: int, names: tuple[str, ...] | None) -> str:
+    """As the user knows it: by its name, or its number from 0."""
+    return repr(names[index]) if names else str(index)
+
+
+def _of_total(powers):
+    """Squared relative error of a sum of squares about the reference's mean, for one row."""
+    first, second = powers.sums[:2, 0] / powers.count
+    return np.maximum([second / first**2 - 1 if first > 0 else 0.0], 0.0)
+
+
+def _copied(distinct, count, lens):
+    if lens.discrete or distinct == count:
+        return []
+    if distinct <= count**0.5:
+        return [f"{count} rows, of which {distinct} differ"]
+    return [f"{count - distinct} of {count} rows are exact copies of others: errors count what differs"]
+
+
+def _alike(wide):
+    if wide.max() < WIDER:
+        return []
+    return [
+        f"rows are like their neighbours (frames, chains, a sorted table), as if {wide.max():.0f} times fewer: errors "
+        "are widened for it; if the rows are independent, shuffle them"
+    ]
