@@ -67,7 +67,8 @@ def watched(seed):
     verdict = monitor.judge(monitor.add(started, samples.open_samples(rows)))
     rates.variance_ratio_interval(np.array([0.9]), 100, 100)
     rates.half_width(0.1, 5), rates.clopper_pearson(3, 9), check.covariance("c", moment.covariance)
-    return verdict.alarms, moment.count, coverage.coverage(rows, rows[::2]).coverage, rule.next_fraction(0.9, None).fraction
+    near, advised = coverage.coverage(rows, rows[::2]), rule.next_fraction(0.9, None)
+    return verdict.alarms, moment.count, near.coverage, advised.fraction
 
 started = monitor.start(samples.open_samples(np.random.default_rng(9).standard_normal((800, 3))))
 before = watched(0)

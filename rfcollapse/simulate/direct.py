@@ -95,7 +95,7 @@ def _accumulate(keys, real, noise_std, resample_std, fractions, process):
         pick, noisy = jax.random.split(key)
         if process.resample_from == "pool":
             # One draw says whether a row is real, slot 0, and then its place among those.
-            level, held = jax.random.uniform(pick, (samples,), jnp.float64), (j + 1) * samples
+            level, held = jax.random.uniform(pick, (samples,), jnp.float64), samples * (j.astype(jnp.float64) + 1)
             real_place, place = samples * level / fraction, held * (level - fraction) / (1 - fraction)
             rows = jnp.where(level < fraction, jnp.minimum(real_place, samples - 1), jnp.minimum(place, held - 1))
             source = history.reshape(-1, dimension)[rows.astype(int)]

@@ -54,10 +54,11 @@ def by_gradient(
     Example:
         >>> import jax
         >>> import optax
+        >>> from rfcollapse import data
         >>> from rfcollapse.simulate import fit
-        >>> data = jax.random.normal(jax.random.key(0), (500, 2), "float64")
+        >>> rows = data.gaussian(jax.random.key(0), 500, [[1, 0], [0, 1]])
         >>> adam = optax.adam(0.05)
-        >>> fitted = fit.by_gradient(jax.random.key(1), data, 1.0, optimizer=adam, steps=200, explicit_noise=False)
+        >>> fitted = fit.by_gradient(jax.random.key(1), rows, 1.0, optimizer=adam, steps=200, explicit_noise=False)
         >>> fitted.map.round(1).tolist()
         [[0.5, -0.0], [-0.0, 0.5]]
     """
@@ -123,9 +124,10 @@ def by_least_squares(
 
     Example:
         >>> import jax
+        >>> from rfcollapse import data
         >>> from rfcollapse.simulate import fit
-        >>> data = jax.random.normal(jax.random.key(0), (500, 2), "float64")
-        >>> fit.by_least_squares(jax.random.key(1), data, 1.0, copies=20).round(1).tolist()
+        >>> rows = data.gaussian(jax.random.key(0), 500, [[1, 0], [0, 1]])
+        >>> fit.by_least_squares(jax.random.key(1), rows, 1.0, copies=20).round(1).tolist()
         [[0.5, -0.0], [-0.0, 0.5]]
     """
     if data.shape[0] * copies < data.shape[1]:

@@ -123,6 +123,7 @@ COUNT, DIFFUSION = 40_000, 0.8
 
 
 @pytest.fixture(scope="module")
+@jax.enable_x64(True)
 def reversed_pairs():
     """Real data of another variance than the model's, their noise by the corrected and by the naive reverse SDE."""
     times = np.linspace(0, 1, 41)[:, None]
