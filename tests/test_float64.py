@@ -106,6 +106,16 @@ def test_gradients_of_float32_programs():
     assert slope.dtype == jnp.float32 and float(slope) == pytest.approx(1 - 1 / 25, rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype")
+def test_gradients_that_a_float32_program_is_refused():
+    """Loudly, and as `rfcollapse` says: the way back through a product runs outside of the 64-bit mode."""
+    slope = jax.grad(lambda x: flow.euler_gain(x, 5))
+    with jax.enable_x64(False), pytest.raises(TypeError, match="float64"):
+        slope(4.0)
+    with jax.enable_x64(True):
+        assert slope(4.0).dtype == jnp.float64
+
+
 def test_nothing_is_compiled_twice():
     compiled = []
     function = check.in_float64(jax.jit(lambda x: compiled.append(x) or x / 3))
