@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from contenders import ROOT, Case, peer, race, versions
 
+from rfcollapse import check
 from rfcollapse.learn.devices import this_machine, use_all_cores
 from rfcollapse.output import columns
 from rfcollapse.simulate import batches, dae, direct, factors, reduced
@@ -31,6 +32,7 @@ PACKAGES = ("jax", "jaxlib", "numpy", "optax", "equinox")
 ROUNDS, QUICK_SEEDS = 50, 40
 
 
+@check.in_float64
 def run(
     names: list[str], *, quick: bool = False, folder: Path | None = None, peers: str | None = None
 ) -> tuple[dict, Path]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from recordings import command
 
-from rfcollapse import data
+from rfcollapse import check, data
 from rfcollapse.advice import mechanisms, samples
 from rfcollapse.learn import devices, integrate, reflow
 from rfcollapse.learn.plan import Training
@@ -107,6 +107,7 @@ def denoiser_pairs(key):
     return {"start": log_squares(maps[:-1]), "best": log_squares(best), "measured": log_squares(maps[1:])}
 
 
+@check.in_float64
 @jax.jit
 def best_denoiser(noise, mapped, mass):
     """What Euler steps of E[x1 | x_t + √τ e] make of the noise, the pairs (noise, mapped) being atoms of this mass."""

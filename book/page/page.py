@@ -9,7 +9,6 @@ import json
 import re
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from rfcollapse import data
@@ -77,7 +76,7 @@ def contour_table() -> dict:
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
             # A run that grows is above the noise as well: u stays below 1 once it is there, and rises above u* > 1.
-            end = dae.trajectory(jnp.exp(middle), 1.0, rounds, resample_std=rho**0.5)[-1]
+            end = dae.trajectory(np.exp(middle), 1.0, rounds, resample_std=rho**0.5)[-1]
             dead = np.asarray(end) <= 1
             low, high = np.where(dead, middle, low), np.where(dead, high, middle)
         return [float(f"{value:.10g}") for value in np.exp(low)]

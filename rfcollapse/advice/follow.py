@@ -102,6 +102,16 @@ def follow(
         hashes: of the same rows; filled now, or before.
         half: which rows count along the directions and for the sample; None: all.
         points: the size of that sample.
+
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.advice.follow import Lens, follow
+        >>> from rfcollapse.advice.rows import RowHashes
+        >>> middle, one = np.array([[-0.7], [0.7]]), np.ones(1)
+        >>> lens = Lens(0 * one, one, one > 0, np.ones((1, 1)), middle, False)
+        >>> rows, hashes = np.random.default_rng(0).standard_normal((1000, 1)), RowHashes()
+        >>> follow(hashes.passing(iter([rows])), lens, "rows", hashes).level.inside.round(1)
+        array([0.5])
     """
     columns, along, row = Powers(), Powers(), 0
     squares, own = Powers(), Powers()  # of |z|², and of |x − x̄0|² in the largest unit
@@ -169,7 +179,13 @@ def follow(
 
 
 def column_name(index: int, names: tuple[str, ...] | None) -> str:
-    """As the user knows it: by its name, or its number from 0."""
+    """As the user knows it: by its name, or its number from 0.
+
+    Example:
+        >>> from rfcollapse.advice.follow import column_name
+        >>> column_name(1, ("age", "height")), column_name(1, None)
+        ("'height'", '1')
+    """
     return repr(names[index]) if names else str(index)
 
 

@@ -24,7 +24,7 @@ def design_effect(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     Example:
         >>> import numpy as np
         >>> from rfcollapse.measure.dependence import design_effect
-        >>> frames = np.repeat(np.random.default_rng(0).standard_normal((100, 1)), 20, axis=0)
+        >>> frames = np.repeat(np.random.default_rng(0).standard_normal((2000, 1)), 20, axis=0)
         >>> design_effect(frames).round()
         array([19.])
     """

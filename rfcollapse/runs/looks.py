@@ -81,7 +81,7 @@ def looked_at(
     d = held.shape[1]
     result["reconstruction"] = _numbers(lambda _, rows: reconstruction_error(held, rows).mean() / d, back)
     if curve:
-        features = reference.features or (lambda rows: jnp.asarray(rows) @ reference.directions)
+        features = reference.features or (lambda rows: np.asarray(rows) @ reference.directions)
         real, noise = features(held), noise[:, : len(held)]
         few = [_of_each_seed(Integrator.generate, _euler(integrator, steps), models, noise) for steps in STEPS]
         columns = [_numbers(lambda _, rows: frechet_distance(real, features(rows)), every) for every in few]
