@@ -12,7 +12,8 @@ def design_effect(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     """n Var(x̄) over Var(x), ≥ 1: by how much rows that are like their neighbours widen the variance of a mean.
 
     Means of b rows in a row have the variance Var(x)/b where rows are independent. The largest b Var(x̄_b)/Var(x) over
-    b = 2, 4, 8, …, n/8 is taken, of those beyond what chance gives (χ² law, and a slack for heavy tails), else 1.
+    b = 2, 4, 8, …, n/8 is taken, of those beyond what chance gives (χ² law, and a slack for heavy tails), else 1: with
+    few blocks rather too large than too small.
     Frames of a film, chains, clusters and copies that stand together are seen, and so is a sorted table, whose rows may
     be independent all the same: shuffled, it is 1.
 
@@ -24,9 +25,9 @@ def design_effect(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
     Example:
         >>> import numpy as np
         >>> from rfcollapse.measure.dependence import design_effect
-        >>> frames = np.repeat(np.random.default_rng(0).standard_normal((2000, 1)), 20, axis=0)
+        >>> frames = np.repeat(np.random.default_rng(0).standard_normal((100, 1)), 20, axis=0)
         >>> design_effect(frames).round()
-        array([19.])
+        array([25.])
     """
     centred = values - values.mean(axis=0)
     spread, fourth = (centred**2).mean(axis=0), (centred**4).mean(axis=0)

@@ -28,8 +28,6 @@ class PowerSums(NamedTuple):
     """Samples in each group."""
     along: Float[np.ndarray, "order g k"]
     """Σ (vᵢᵀ(x − c))^p, p = 1 … order, along k directions vᵢ."""
-    norm: Float[np.ndarray, "3 g"] | None
-    """|Σ (x − c)|², Σ |x − c|² and Σ |x − c|⁴, where they were asked for."""
 
 
 def moments(chunks: Iterable[Real[ArrayLike, "_ d"]]) -> Moments:
@@ -95,7 +93,6 @@ def power_sums(
     *,
     order: int = 2,
     groups: int = 1,
-    norm: bool = False,
 ) -> PowerSums:
     """Σ (vᵢᵀ(x − c))^p over the rows of all chunks, in groups of every g-th row.
 
@@ -105,7 +102,6 @@ def power_sums(
         directions: v₁ … v_k, unit vectors.
         order: the highest power p.
         groups: g ≥ 1; row i belongs to group i mod g, so that an order in the rows does no harm.
-        norm: whether to sum powers of |x − c|, too.
 
     Example:
         >>> import numpy as np
@@ -115,21 +111,15 @@ def power_sums(
                [ 4.]])
     """
     counts, along = np.zeros(groups), np.zeros((order, groups, directions.shape[1]))
-    shift, squared = np.zeros((groups, len(centre))), np.zeros((2, groups, 1))
     row = 0
     for chunk in _tables(chunks, len(centre)):
-        centred = chunk - centre
-        projected = centred @ directions
+        projected = (chunk - centre) @ directions
         for p in range(order):
             power = projected if p == 0 else power * projected
             along[p] += _by_group(power, row, groups)
         counts += _by_group(np.ones((len(chunk), 1)), row, groups)[:, 0]
-        if norm:
-            squares = np.einsum("ij,ij->i", centred, centred)[:, None]
-            shift += _by_group(centred, row, groups)
-            squared += _by_group(squares, row, groups), _by_group(squares**2, row, groups)
         row += len(chunk)
-    return PowerSums(counts, along, np.stack([(shift**2).sum(axis=1), *squared[:, :, 0]]) if norm else None)
+    return PowerSums(counts, along)
 
 
 def _by_group(values, row, groups):
