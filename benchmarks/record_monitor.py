@@ -19,6 +19,7 @@ RETAIN = 0.9
 REFERENCE, ROWS = 4000, 2000  # of the decays
 # The round by which a decay is to be seen: (border + 5 standard errors of one column)/rate; of modes when they go.
 LATEST = {"falling": 15, "heavy_falling": 11, "units": 6, "modes": 4, "growing": 10, "drifting": 16}
+LATEST |= {"drifting_slowly": 20}  # 3 standard errors: of "drifting", 93 % were seen by the round of its rival already
 
 
 def gaussian(generator):
@@ -120,6 +121,11 @@ def drifting(generator, j):
     return (generator.standard_normal((ROWS if j else REFERENCE, 3)) + 0.03 * j) * [3, 2, 1]
 
 
+def drifting_slowly(generator, j):
+    """The same at .02 standard deviations a round."""
+    return (generator.standard_normal((ROWS if j else REFERENCE, 3)) + 0.02 * j) * [3, 2, 1]
+
+
 def decay(kind, key):
     """The first round in which each kind of alarm was raised, up to the latest by which one should be; 0: in none."""
     first = {name: np.zeros(SERIES, int) for name in ("level", "mean", "middle", "trend", "coverage")}
@@ -142,6 +148,7 @@ def seeds(key):
 PARTS = {  # a part's place decides its key: new ones go to the end
     **{kind.__name__: partial(healthy, kind) for kind in (gaussian, heavy, binary, images, sizes, columns)},
     **{kind.__name__: partial(decay, kind) for kind in (falling, heavy_falling, units, modes, growing, drifting)},
+    "drifting_slowly": partial(decay, drifting_slowly),
 }
 
 
