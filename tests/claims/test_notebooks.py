@@ -60,7 +60,7 @@ class TestNotebook:
         lines = [line for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]
         assert len(lines) <= 220 and 400 <= words <= 2200
         assert "Exercises" in text(cells(path, "markdown")[-1])
-        assert "enable_x64" in code or "rfcollapse" in code  # importing the package switches 64-bit on
+        assert "enable_x64" not in code  # what needs float64 sees to it
         for name in re.findall(r'figures\.save\(.+, "([^"]+)"\)', code):
             assert (ROOT / "figures" / f"{name}.png").exists(), f"figure {name} is not committed"
 
