@@ -12,10 +12,12 @@ from .samples import Reservoir
 from .state import Followed
 
 POINTS = 1000  # rows for coverage
-HEAD = 4096  # first rows, in which neighbours are compared
+HEAD = 4096  # first rows, in which neighbours are compared one by one
+BLOCK, MOST_BLOCKS = 256, 8192  # rows; blocks of them, which are compared beyond
 FEWEST = 20  # rows behind levels
 PEAK = 0.5  # of a column's sum of squares, in one row
 ROUNDING = 1e-13  # of a mean square: less is no variance
+NAMED = 0.01  # of the rows, from which on copies are named
 WIDER = 2.0  # of variances of means, from which on dependence is named
 
 
@@ -113,9 +115,9 @@ def follow(
         >>> follow(hashes.passing(iter([rows])), lens, "rows", hashes).level.inside.round(1)
         array([0.5])
     """
-    columns, along, row = Powers(), Powers(), 0
+    columns, along, row, coarse = Powers(), Powers(), 0, []
     squares, own = Powers(), Powers()  # of |z|², and of |x − x̄0|² in the largest unit
-    peak, place, inside, idle = 0.0, 0, 0.0, 0.0
+    peak, place, inside, idle, tall, most = 0.0, 0, 0.0, 0.0, 0.0, 0.0
     raw, chosen, head, unit = 0.0, Reservoir(points), [], lens.scale.max()
     for chunk in chunks:
         if chunk.shape[1] != len(lens.mean):
@@ -124,11 +126,14 @@ def follow(
         used = z if half is None else z[half[row : row + len(z)]]
         f = used @ lens.directions
         columns.add(z)
-        squares.add((z[:, lens.steady] ** 2).sum(axis=1, keepdims=True))
+        square = (z[:, lens.steady] ** 2).sum(axis=1, keepdims=True)
+        squares.add(square)
+        most = max(most, square.max(initial=0.0))
         own.add(np.einsum("ij,ij->i", centred, centred)[:, None])
         raw = raw + centred.sum(axis=0)
         if len(f):
             along.add(f)
+            tall = np.maximum(tall, np.abs(f).max(axis=0))
             list(chosen.passing(iter([f])))
         inside = inside + ((z >= lens.middle[0]) & (z <= lens.middle[1])).sum(axis=0)
         idle = np.maximum(idle, np.abs(np.where(lens.scale > 0, 0.0, centred)).max(axis=0))
@@ -137,6 +142,9 @@ def follow(
         peak, place = np.maximum(height, peak), np.where(height > peak, row + high, place)
         if row < HEAD:
             head.append(z[: HEAD - row])
+        if row < BLOCK * MOST_BLOCKS and len(z) >= BLOCK:
+            features = _features(z[: len(z) // BLOCK * BLOCK], lens)
+            coarse.append(features.reshape(-1, BLOCK, features.shape[1]).mean(axis=1))
         row += len(z)
     if along.count < FEWEST:
         raise ValueError(f"{name}: too few rows, {row}; at least {FEWEST} are needed, {2 * FEWEST} in the reference")
@@ -144,17 +152,24 @@ def follow(
     distinct, copies = hashes.multiplicity()
     if lens.discrete or distinct <= row**0.5:  # so few are a law's own, or what a collapse leaves
         copies = 1.0
-    z = np.concatenate(head)
-    f = z @ lens.directions
-    total = (z[:, lens.steady] ** 2).sum(axis=1, keepdims=True)
-    counts = np.concatenate([np.full(f.shape[1], along.count), np.full(z.shape[1] + 1, row)])
-    wide = np.maximum(design_effect(np.concatenate([f**2, z**2, total], axis=1)), copies)
-    wide_mean = np.maximum(design_effect(np.concatenate([f, z], axis=1)), copies)
+    first = _features(np.concatenate(head), lens)
+    effect = design_effect(first)
+    if coarse:  # over the whole file
+        tails, mean_square = squares.sums[:2] / row
+        spread = [dvariance, variance, dkurtosis * dvariance**2, kurtosis * variance**2, mean_square - tails**2]
+        spread = np.maximum(first.var(axis=0), np.concatenate(spread))
+        effect = np.maximum(effect, design_effect(np.concatenate(coarse), size=BLOCK, spread=spread))
+    k = len(dmean) + len(mean)
+    wide_mean, wide = np.maximum(effect[:k], copies), np.maximum(effect[k:], copies)
+    counts = np.concatenate([np.full(len(dmean), along.count), np.full(len(mean) + 1, row)])
+    variances = np.concatenate([dvariance, variance, [variance[lens.steady].sum()]])
+    largest = np.concatenate([tall**2, peak**2, [most]]) / counts
     shift = unit**2 * float(((raw / row) ** 2).sum())
     level = Followed(
         row,
         np.concatenate([dmean, mean]),
-        np.concatenate([dvariance, variance, [variance[lens.steady].sum()]]),
+        variances,
+        np.maximum(variances - largest, 0.0),
         np.concatenate([dkurtosis, kurtosis, _of_total(squares)]),
         counts / wide,
         counts[:-1] / wide_mean,
@@ -174,8 +189,16 @@ def follow(
     if len(moved):
         which = ", ".join(column_name(int(i), lens.columns) for i in moved[:3])
         notes.append(f"{len(moved)} columns that are constant in the reference vary here ({which}): not followed")
-    sample = chosen.rows if copies == 1 else np.unique(chosen.rows, axis=0)  # copies cover nothing more
+    sample = chosen.rows
+    if copies > 1:  # which cover nothing more
+        sample = sample[np.sort(np.unique(sample, axis=0, return_index=True)[1])]
     return Seen(level, shift, sample, tuple(f"{name}: {note}" for note in notes))
+
+
+def _features(z, lens):
+    """Of each row: what means and variances are means of, along the directions, in the columns and in total."""
+    f = z @ lens.directions
+    return np.concatenate([f, z, f**2, z**2, (z[:, lens.steady] ** 2).sum(axis=1, keepdims=True)], axis=1)
 
 
 def column_name(index: int, names: tuple[str, ...] | None) -> str:
@@ -196,7 +219,7 @@ def _of_total(powers):
 
 
 def _copied(distinct, count, lens):
-    if lens.discrete or distinct == count:
+    if lens.discrete or distinct > (1 - NAMED) * count:
         return []
     if distinct <= count**0.5:
         return [f"{count} rows, of which {distinct} differ"]

@@ -34,10 +34,11 @@ LOOK = FALSE_ALARM / HORIZON / 6  # in a round, for each of level, mean, middle 
 FALL, GROWTH = 0.9 * LOOK, 0.1 * LOOK  # the trend's third, for each of its two series
 COVERAGE_TOLERANCE = 0.05  # by which coverage may be less than that of real data
 HALVED = 0.5  # of the share outside the middle half, or inside, that a healthy column keeps
-USUAL = 0.2  # of rows outside and inside, at least, for a middle half to mean something: not with two values
-DEAD = 1e-30  # of the reference's variance
+HAIR = 1e-6  # of a number: what float32 makes of equal ones
+TAILED = 5.0  # kurtosis − 1, from which on variance comes from a few rows: it may be small by their absence
+DEAD, TINY = 1e-30, 1e-300  # of the reference's variance; of anything
 SQUARED = 1e-8  # squared relative errors are no smaller
-STEADY = 0.25  # relative error, at most, of a column's variance in the reference
+STEADY = 0.5  # relative error, at most, of a column's variance in the reference
 RELIED = 0.5  # of the total: a round that could not show this loss says nothing
 MEMORISED = 0.05  # of the reference's rows found again: worth a word
 
@@ -62,7 +63,7 @@ class Verdict(NamedTuple):
     settles: Interval | None
     """The share of the total that the real fraction in use leads to, by the rule of thumb; None before a rate is."""
     visible: float
-    """The share of the total variance below which this round would have been an alarm."""
+    """The share of the total variance that would have been an alarm, had this round shown it."""
 
 
 def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
@@ -88,7 +89,7 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
         raise ValueError(f"{name}: no column varies; the reference must be real data with some variance")
     few, empty, idle = discrete(some.rows[:POINTS]), np.zeros((varies.sum(), 0)), ~varies
     blind = Lens(mean, np.where(idle, 0.0, deviation), np.zeros(0, bool), empty, empty.T, few, names)
-    chosen, powers = hashes.halves(together=not few), Powers()
+    chosen, powers = hashes.halves(together=not few and hashes.multiplicity()[1] > 1), Powers()
     if min(chosen.sum(), (~chosen).sum()) < FEWEST:
         raise ValueError(f"{name}: too few rows, {count}; {2 * FEWEST} that differ are needed in the reference")
     half = moments(part for part in _parts(chunks(), blind, chosen, powers) if len(part)).covariance
@@ -100,13 +101,16 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     values, directions = values[::-1], directions[:, ::-1]
     enough = int(np.searchsorted(np.cumsum(values) / values.sum(), TRACKED_SHARE)) + 1
     directions = np.ascontiguousarray(directions[:, : min(enough, TRACKED, int((values > NULL * values[0]).sum()))])
-    middle = np.quantile(blind.standardised(some.rows), [0.25, 0.75], axis=0)
+    body = blind.standardised(some.rows)
+    edges = np.quantile(body, [0.25, 0.5, 0.75], axis=0)
+    hair = HAIR * np.abs(edges + mean[varies] / deviation[varies])
+    middle = np.stack([edges[0] - hair[0], edges[2] + hair[2]])
     lens = blind._replace(steady=steady, directions=directions, middle=middle)
     seen = follow(chunks(), lens, name, hashes, ~chosen, 2 * POINTS)
     level = seen.level._replace(variances=np.maximum(seen.level.variances, DEAD))
     points, control = seen.sample[: len(seen.sample) // 2], seen.sample[len(seen.sample) // 2 :]
     nearest = min(NEIGHBOURS, len(points) - 1)
-    radii = np.partition(cdist(points, points), nearest, axis=1)[:, nearest]  # the nearest is the point itself
+    radii = np.partition(cdist(points, points), nearest, axis=1)[:, nearest] * (1 + HAIR) + HAIR  # nearest: itself
     spectrum = np.linalg.eigvalsh(covariance)[::-1]
     return State(
         Reference(
@@ -118,6 +122,7 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
             steady=steady,
             directions=directions,
             middle=middle,
+            common=(np.abs(body - edges[1]) <= hair[1]).mean(axis=0),
             spectrum=spectrum[spectrum > NULL * spectrum[0]],
             level=level,
             points=points,
@@ -195,21 +200,22 @@ def look(state: State, chunks: Callable[[], Iterator], name: str = "samples", *,
     if again > MEMORISED:
         notes = (*notes, f"{name}: {again:.0%} of the reference's rows are among these: memorised, or given along")
     level = seen.level._replace(variances=np.maximum(seen.level.variances, DEAD * known.level.variances))
-    covered = _covered(known, seen.sample, float(np.max(level.count / level.rows)))
+    effects = [float(np.max(x.count / np.append(x.rows, x.mean_rows))) for x in (level, known.level)]
+    covered = _covered(known, seen.sample, *effects)
     return Round(name, hashes.digest, level, *covered, seen.shift, notes, loss)
 
 
-def _covered(known, sample, effect):
+def _covered(known, sample, effect, known_effect):
     """Coverage of the reference's points by a sample; by how much as many real rows cover more; the error of that."""
     size = min(len(sample), len(known.control))
-    within = [cdist(known.points, rows) <= known.radii[:, None] for rows in (sample, known.control[:size])]
-    within.insert(1, within[0][:, :size])
+    within = [cdist(known.points, rows[:size]) <= known.radii[:, None] for rows in (sample, known.control)]
     hits = [near.sum(axis=1) for near in within]
     # What each row covers that no other does: rows of both kinds, over the same points.
-    alone = [(near[hit == 1] / len(hit)).sum(axis=0) for near, hit in zip(within[1:], hits[1:])]
-    error = math.sqrt(effect * (alone[0] ** 2).sum() + (alone[1] ** 2).sum())
-    here, covered, expected = (float(np.mean(hit > 0)) for hit in hits)
-    return here, expected - covered, error
+    alone = [(near[hit == 1] / len(hit)).sum(axis=0) for near, hit in zip(within, hits)]
+    squared = effect * (alone[0] ** 2).sum() + known_effect * (alone[1] ** 2).sum()
+    covered, expected = (float(np.mean(hit > 0)) for hit in hits)
+    # Few rows may by chance cover nothing alone: as if one in √(size · points) did.
+    return covered, expected - covered, math.sqrt(squared + 4 / (size * len(known.points)))
 
 
 def judge(
@@ -254,12 +260,13 @@ def judge(
     known, last = state.reference, state.rounds[-1]
     followed = np.append(np.arange(known.directions.shape[1]), len(known.level.variances) - 1)
     ratios = np.array([found.level.variances for found in state.rounds]) / known.level.variances
-    squared, own = squared_errors(state), known.level.kurtosis / known.level.rows
+    squared = squared_errors(state)
+    own = np.maximum(last.level.kurtosis, known.level.kurtosis) / known.level.rows
     freedom, reference_freedom = 2 / squared[-1], 2 / np.maximum(own, SQUARED)
     every = variance_ratio_interval(ratios[-1], freedom, reference_freedom)
     share = Interval(*(end[followed] for end in every))
     alarms = [
-        *_levels(known, ratios[-1], freedom, reference_freedom, retain),
+        *_levels(known, last.level, freedom, reference_freedom, retain),
         *_means(known, last.level, retain),
         *_middles(known, last.level),
     ]
@@ -268,7 +275,7 @@ def judge(
         logs = np.log(ratios[-TREND_WINDOW:])[:, followed]
         errors = np.sqrt(squared[-TREND_WINDOW:])[:, followed]
         rate, _ = rate_interval(logs[-WINDOW:], errors[-WINDOW:])
-        settles = _settled(share, rate, real_fraction)
+        settles = _settled(share.value[-1], Interval(*(end[-1] for end in rate)), real_fraction)
         alarms += _trends(logs, errors, share, retain, real_fraction)
     slack = -special.ndtri(LOOK) * last.uncovered_error
     if last.uncovered > COVERAGE_TOLERANCE + slack:
@@ -298,11 +305,21 @@ def squared_errors(state: State) -> np.ndarray:
     return np.maximum([np.maximum(level.kurtosis, known) / level.rows for level in levels], SQUARED)
 
 
-def _levels(known, ratios, freedom, reference_freedom, retain):
+def _levels(known, level, freedom, reference_freedom, retain):
     judged = np.append(_judged(known), True)
     chance = np.where(judged, LOOK / 2 / judged.sum(), 0.0)
+    ratios, trimmed = level.variances / known.level.variances, level.trimmed / known.level.variances
     low = special.fdtr(freedom, reference_freedom, ratios / retain)
-    high = special.fdtrc(freedom, reference_freedom, ratios * retain)
+    # Variance that comes from a few rows is a count of them: Poisson's law, and none at all where one value is common.
+    count = 1 / (1 / freedom + 1 / reference_freedom) / 2
+    few = special.gammaincc(ratios / retain * count + 1, count)
+    low = np.where(np.maximum(level.kurtosis, known.level.kurtosis) > TAILED, np.maximum(low, few), low)
+    alike = (
+        np.concatenate([np.zeros(known.directions.shape[1]), known.common, [known.common.max(initial=0.0)]])
+        ** level.count
+    )
+    low = np.where(ratios <= DEAD, np.maximum(low, alike), low)
+    high = special.fdtrc(freedom, reference_freedom, trimmed * retain)
     less, more = f"less than {retain:.0%}", f"more than {1 / retain:.0%}"
     for doubt, words, extreme in ((low, less, np.argmin), (high, more, np.argmax)):
         found = np.flatnonzero(doubt < chance)
@@ -315,9 +332,12 @@ def _levels(known, ratios, freedom, reference_freedom, retain):
 def _means(known, level, retain):
     judged, border = _judged(known), math.sqrt(1 - retain)
     real = known.level.variances[: len(judged)]
-    error = np.sqrt(level.variances[: len(judged)] / real / level.mean_rows + 1 / known.level.mean_rows)
+    variance = np.maximum(level.variances[: len(judged)] / real, 1.0)
+    parts = np.stack([variance / level.mean_rows, variance / known.level.mean_rows])
+    rows = np.maximum(np.stack([level.mean_rows, known.level.mean_rows]) - 1, 1)
     away = np.abs(level.mean - known.level.mean) / np.sqrt(real)
-    doubt = special.stdtr(np.maximum(level.mean_rows - 1, 1), (border - away) / error)
+    freedom = parts.sum(axis=0) ** 2 / (parts**2 / rows).sum(axis=0)  # Welch
+    doubt = special.stdtr(freedom, (border - away) / np.sqrt(parts.sum(axis=0)))
     found = np.flatnonzero(judged & (doubt < LOOK / judged.sum()))
     if len(found):
         entry = found[np.argmax(away[found])]
@@ -332,14 +352,15 @@ def _judged(known):
 
 def _middles(known, level):
     k, p = len(known.level.mean) - len(level.inside), len(level.inside)
+    rows = level.mean_rows[k:]
     for here, real, words in (
         (1 - level.inside, 1 - known.level.inside, "outside"),
         (level.inside, known.level.inside, "inside"),
     ):
-        border, spread = HALVED * real, real * (1 - real) / known.level.mean_rows[k:]
-        error = np.sqrt(border * (1 - border) / level.mean_rows[k:] + HALVED**2 * spread)
-        usual = (real >= USUAL) & (real <= 1 - USUAL)
-        found = np.flatnonzero(usual & (border - here > -special.ndtri(LOOK / 2 / max(p, 1)) * error))
+        # Binomial, against half of what the reference has at the least.
+        least = np.maximum(real - 3 * np.sqrt(real * (1 - real) / known.level.mean_rows[k:]), 0.0)
+        doubt = special.betaincc(here * rows + 1, (1 - here) * rows + TINY, HALVED * least)
+        found = np.flatnonzero(doubt < LOOK / 2 / max(p, 1))
         if len(found):
             i = found[np.argmin((here / real)[found])]
             where = f"{_entries(known, k + found)}; {_entry(known, k + i)} has {here[i]:.1%}, real rows {real[i]:.1%}"
@@ -350,21 +371,21 @@ def _trends(logs, errors, share, retain, real_fraction):
     series = np.stack([logs[:, :-1].mean(axis=1), logs[:, -1]], axis=1)
     average = np.sqrt((errors[:, :-1] ** 2).sum(axis=1)) / (logs.shape[1] - 1)
     trend, doubt = rate_interval(series, np.stack([average, errors[:, -1]], axis=1))
-    for value, chance, what in zip(trend.value, doubt, ("variance of the directions, on average", "total variance")):
-        speed = f"the {what}, by {abs(value):.2%} a round over {len(logs)} rounds"
-        if chance < FALL and _settled(share, trend, real_fraction).high < retain:
+    shares = np.exp(series[-1, 0]), share.value[-1]
+    for i, what in enumerate(("variance of the directions, on average", "total variance")):
+        speed = f"the {what}, by {abs(trend.value[i]):.2%} a round over {len(logs)} rounds"
+        leads = _settled(shares[i], Interval(*(end[i] for end in trend)), real_fraction)
+        if doubt[i] < FALL and leads.high < retain:
             yield f"trend: a sure fall of {speed}"
-        if 1 - chance < GROWTH and share.low[-1] > 1:
+        if 1 - doubt[i] < GROWTH and share.low[-1] > 1:
             yield f"trend: a sure growth of {speed}"
 
 
 def _settled(share, rate, real_fraction):
-    """The share of the total that the rule of thumb says α leads to: α/(α + e^r − 1), r with what α hides."""
-    total = np.array([share.value[-1], share.low[-1], share.high[-1]])
-    hidden = np.log1p(real_fraction * (1 / total - 1))
-    own = np.array([rate.value[-1], rate.high[-1], rate.low[-1]]) + hidden  # the fastest leads to the lowest level
-    loss = np.expm1(np.maximum(own, 0.0))
-    return Interval(*np.where(loss > 0, real_fraction / np.maximum(real_fraction + loss, 1e-300), 1.0))
+    """The share that the rule of thumb says α leads to: α/(α + e^r − 1), r with what α hides."""
+    own = np.array([rate.value, rate.high, rate.low]) + math.log1p(real_fraction * (1 / share - 1))
+    loss = np.expm1(np.maximum(own, 0.0))  # the fastest leads to the lowest level
+    return Interval(*np.where(loss > 0, real_fraction / np.maximum(real_fraction + loss, TINY), 1.0))
 
 
 def _entries(known, found):

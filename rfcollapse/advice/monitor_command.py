@@ -150,10 +150,10 @@ def _text(state, verdicts, accounts, notes, retain, mechanism):
         lines += _outlook(state, last, retain, mechanism)
     if last.alarms:
         return "\n".join([*lines, "ALARM"])
-    least = f"a loss is seen for sure once less than {last.visible:.0%} of the total are left"
+    least = f"a round alarms where it shows {last.visible:.0%} of the total, or less"
     if last.visible < RELIED:
         return "\n".join([*lines, f"no alarm, but so few independent rows cannot say that all is well: {least}"])
-    return "\n".join([*lines, f"healthy ({least}, in one round)"])
+    return "\n".join([*lines, f"healthy ({least})"])
 
 
 def _outlook(state, last, retain, mechanism):

@@ -196,7 +196,7 @@ def spectrum(chunks: Callable[[], Iterator]) -> Spectrum:
 
 
 class Reservoir:
-    """Up to so many rows of a stream of chunks, every row with the same chance."""
+    """Up to so many rows of a stream of chunks, every row with the same chance, in an order of chance."""
 
     def __init__(self, size: int):
         self.size, self.rows, self._keys, self._generator = size, None, np.zeros(0), np.random.default_rng(0)
@@ -206,7 +206,6 @@ class Reservoir:
         for chunk in chunks:
             self.rows = chunk if self.rows is None else np.concatenate([self.rows, chunk])
             self._keys = np.concatenate([self._keys, self._generator.random(len(chunk))])
-            if len(self._keys) > self.size:
-                chosen = np.argpartition(self._keys, self.size)[: self.size]
-                self.rows, self._keys = self.rows[chosen], self._keys[chosen]
+            chosen = np.argsort(self._keys)[: self.size]
+            self.rows, self._keys = self.rows[chosen], self._keys[chosen]
             yield chunk

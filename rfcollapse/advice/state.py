@@ -25,6 +25,8 @@ class Followed(NamedTuple):
     """From the reference's mean."""
     variances: Float[np.ndarray, " k_and_p_and_1"]
     """About their own mean; the total is the sum over the steady columns."""
+    trimmed: Float[np.ndarray, " k_and_p_and_1"]
+    """The same less what the row with the largest square adds: one row alone is no growth."""
     kurtosis: Float[np.ndarray, " k_and_p_and_1"]
     """Of one row, squared relative error of a variance: fourth moment over squared variance − 1, 2 if Gaussian."""
     rows: Float[np.ndarray, " k_and_p_and_1"]
@@ -57,7 +59,9 @@ class Reference(NamedTuple):
     directions: Float[np.ndarray, "p k"]
     """Principal directions of the correlations, largest first, of one half of the rows."""
     middle: Float[np.ndarray, "2 p"]
-    """Quartiles of the columns, standardised."""
+    """Quartiles of the columns, standardised, and a hair's breadth beyond."""
+    common: Float[np.ndarray, " p"]
+    """Share of rows at the median: that of the commonest value, where one has half of them."""
     spectrum: Float[np.ndarray, " d"]
     """Principal variances in the data's own units, largest first."""
     level: Followed
@@ -86,7 +90,7 @@ class Round(NamedTuple):
     level: Followed
     """As of the reference."""
     coverage: float
-    """Share of the reference's points with some of 1000 samples within their radius."""
+    """Share of the reference's points with some samples within their radius: of as many as it has further rows."""
     uncovered: float
     """By how much that is less than with as many real rows."""
     uncovered_error: float

@@ -11,6 +11,7 @@ def fabricated(variances, count):
     rows = {"points": np.zeros((9, k)), "radii": np.ones(9), "control": np.zeros((9, k)), "sketch": empty}
     lens = {"mean": empty, "scale": empty, "steady": np.zeros(0, bool), "middle": np.zeros((2, 0))}
     lens |= {"directions": np.zeros((0, k)), "spectrum": np.ones(k), "discrete": False, "columns": None}
+    lens |= {"common": empty}
     return states.State(states.Reference("", "", level=_level(count, variances), notes=(), **lens, **rows), ())
 
 
@@ -21,4 +22,4 @@ def fabricated_round(count, variances):
 def _level(count, variances):
     ones = np.ones(len(variances))
     rows = count * ones
-    return states.Followed(count, 0 * ones[1:], variances, 2 * ones, rows, rows[1:], np.zeros(0), 1.0, 2.0)
+    return states.Followed(count, 0 * ones[1:], variances, variances, 2 * ones, rows, rows[1:], np.zeros(0), 1.0, 2.0)

@@ -73,7 +73,7 @@ def test_coverage_is_that_of_measure_and_its_error_is_not_too_small():
     assert rounds[-1].coverage == float(coverage(known.points, along).coverage)
     missing = np.array([found.uncovered for found in rounds])
     error = np.mean([found.uncovered_error for found in rounds])
-    assert missing.std() < error < 3 * missing.std()  # one reference: what its control adds is in the error alone
+    assert missing.std() < error < 4 * missing.std()  # one reference: what its control adds is in the error alone
     assert abs(missing.mean()) < 2 * error
 
 
