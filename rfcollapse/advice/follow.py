@@ -160,7 +160,10 @@ def follow(
         spread = np.maximum(first.var(axis=0), np.concatenate(spread))
         effect = np.maximum(effect, design_effect(np.concatenate(coarse), size=BLOCK, spread=spread))
     k = len(dmean) + len(mean)
+    chain = (effect[:k] - 1) / (effect[:k] + 1)  # the correlation r of neighbours; that of squares is r² at least
+    squared = (1 + chain**2) / (1 - chain**2)
     wide_mean, wide = np.maximum(effect[:k], copies), np.maximum(effect[k:], copies)
+    wide = np.maximum(wide, np.append(squared, squared.max()))
     counts = np.concatenate([np.full(len(dmean), along.count), np.full(len(mean) + 1, row)])
     variances = np.concatenate([dvariance, variance, [variance[lens.steady].sum()]])
     largest = np.concatenate([tall**2, peak**2, [most]]) / counts

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from scipy import special
 
 DOUBT = 1e-5  # chance that independent rows look dependent at one size of blocks
+SUSPECTED = 0.02  # that of features of rows that are dependent in another feature
 FEWEST_BLOCKS = 8
 
 
@@ -46,7 +47,10 @@ def design_effect(
     body = body - body.mean(axis=0)
     alike = (body[1:] * body[:-1]).mean(axis=0) / np.maximum((body**2).mean(axis=0), 1e-300)
     chain = (1 + alike) / (1 - np.minimum(alike, 0.999))
-    effect = np.where(varies & (size == 1) & (alike * len(values) ** 0.5 > z), np.maximum(chain, 1.0), 1.0)
+    # Rows that are a chain in one feature are one in the others, where less will do to see it.
+    sure = alike * len(values) ** 0.5
+    chained = sure > (z if sure.max() <= z else -special.ndtri(SUSPECTED))
+    effect = np.where(varies & chained & (size == 1), np.maximum(chain, 1.0), 1.0)
     grouped = 1 if size > 1 else 2
     while (blocks := len(values) // grouped) >= FEWEST_BLOCKS:
         means = centred[: blocks * grouped].reshape(blocks, grouped, -1).mean(axis=1)

@@ -364,3 +364,72 @@ def test_in_a_loop_columns_in_another_order_are_refused(generator):
         monitor.add(state, samples.open_samples(made[["b", "a"]]))
     state = monitor.add(state, samples.open_samples(made[["b", "a"]], columns=state.reference.columns))
     assert not monitor.judge(state).alarms
+
+
+# ------------------------------------------------------------------------------------------- healthy data of odd kinds
+
+
+def blobs(g, n, ordered=False):
+    kind = g.integers(0, 4, n)
+    angle = np.pi / 2 * (np.sort(kind) if ordered else kind)
+    return 4 * np.stack([np.cos(angle), np.sin(angle)], axis=1) + g.standard_normal((n, 2))
+
+
+def one_copy(g, n):
+    rows = g.standard_normal((n, 3))
+    rows[5] = rows[17]
+    return rows
+
+
+def zeros(g, n):
+    """A third of the rows are nothing but zeros."""
+    return g.lognormal(size=(n, 2)) * (g.random((n, 1)) > 0.3)
+
+
+ODD = {
+    "few rows": (lambda g: g.standard_normal((40, 3)), lambda g: g.standard_normal((20, 3))),
+    "sorted rounds": (lambda g: blobs(g, 1500), lambda g: blobs(g, 1000, True)),
+    "one copy": (lambda g: one_copy(g, 1500), lambda g: one_copy(g, 1000)),
+    "rare ones": (lambda g: (g.random((1000, 8)) < 0.04) * 1.0, lambda g: (g.random((30, 8)) < 0.04) * 1.0),
+    "a common value": (lambda g: (g.random((1000, 8)) < 0.3) * 1.0, lambda g: (g.random((20, 8)) < 0.3) * 1.0),
+    "float32": (lambda g: g.choice([0.1, 0.3, 0.7], (1500, 2)), lambda g: g.choice([0.1, 0.3, 0.7], (999, 2)).astype("f4")),
+    "Pareto": (lambda g: g.pareto(2.5, (2000, 2)), lambda g: g.pareto(2.5, (1000, 2))),
+    "zeros": (lambda g: zeros(g, 1000), lambda g: zeros(g, 500)),
+    "small reference": (lambda g: g.poisson(2, (100, 3)) * 1.0, lambda g: g.poisson(2, (5000, 3)) * 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_healthy_series_of_odd_kinds(kind):
+    reference, made = ODD[kind]
+    for seed in range(6):
+        generator = np.random.default_rng(seed)
+        verdicts, _ = watch(reference(generator), *(made(generator) for _ in range(4)))
+        assert not any(verdict.alarms for verdict in verdicts), verdicts[-1].alarms
+
+
+def test_a_copy_in_the_reference_hides_no_lost_mode(generator):
+    real = ring(generator, 4000, 8)
+    real[5] = real[17]
+    (verdict,), _ = watch(real, ring(generator, 2000, [0, 2, 4, 6]))
+    assert kinds(verdict) == {"coverage"}
+
+
+def test_a_rare_value_that_dies_is_seen(generator):
+    real, made = ((generator.random((n, 2)) < [0.01, 0.5]) * 1.0 for n in (4000, 20_000))
+    (healthy, dead), _ = watch(real, made, made[::-1] * [0, 1])
+    assert not healthy.alarms and any("column 0" in alarm for alarm in dead.alarms)
+
+
+def test_directions_that_fall_beside_one_that_holds_the_total(generator):
+    """Twenty columns on one factor, which stays; the trend of what is beside it is seen before any level is."""
+    for j in range(25):
+        state = monitor.start(samples.open_samples(factor(generator, 20_000, 0))) if j == 0 else state
+        state = monitor.add(state, samples.open_samples(factor(generator, 10_000, j)))
+        if found := kinds(monitor.judge(state, retain=0.7)):
+            break
+    assert found == {"trend"} and j < 20
+
+
+def factor(g, n, j):
+    return 3 * g.standard_normal((n, 1)) + g.standard_normal((n, 20)) * np.exp(-0.01 * j)
