@@ -362,7 +362,7 @@ def _middles(known, level):
         doubt = special.betaincc(here * rows + 1, (1 - here) * rows + TINY, HALVED * least)
         found = np.flatnonzero(doubt < LOOK / 2 / max(p, 1))
         if len(found):
-            i = found[np.argmin((here / real)[found])]
+            i = found[np.argmin(here[found] / real[found])]
             where = f"{_entries(known, k + found)}; {_entry(known, k + i)} has {here[i]:.1%}, real rows {real[i]:.1%}"
             yield f"middle: surely half the rows {words} the middle half of the real ones, or fewer, in {where}"
 
