@@ -134,6 +134,17 @@ def _held(path):
         file.close()  # whoever had it has removed it meanwhile
 
 
+def percent(share: float) -> str:
+    """A share in words.
+
+    Example:
+        >>> from rfcollapse.output import percent
+        >>> percent(0.873), percent(2.5e60)
+        ('87.3%', '2.5e+60 times')
+    """
+    return f"{share:.1%}" if share < 100 else f"{share:.3g} times"
+
+
 def columns(lines: Sequence[Sequence[str]], *, right: bool = False) -> str:
     """Lines of cells as text whose columns stand one below another, the first line being the header."""
     widths = [max(map(len, column)) for column in zip(*lines)]

@@ -16,6 +16,7 @@ HEAD = 4096  # first rows, in which neighbours are compared one by one
 BLOCK, MOST_BLOCKS = 256, 8192  # rows; blocks of them, which are compared beyond
 FEWEST = 20  # rows behind levels
 PEAK = 0.5  # of a column's sum of squares, in one row
+CAP = 1e30  # standard deviations: beyond, fourth powers and their sums run over
 ROUNDING = 1e-13  # of a mean square: less is no variance
 NAMED = 0.01  # of the rows, from which on copies are named
 WIDER = 2.0  # of variances of means, from which on dependence is named
@@ -42,7 +43,7 @@ class Lens(NamedTuple):
     def standardised(self, chunk):
         """(x − x̄0)/scale, of the columns that vary."""
         varies = self.scale > 0
-        return (chunk[:, varies] - self.mean[varies]) / self.scale[varies]
+        return np.clip((chunk[:, varies] - self.mean[varies]) / self.scale[varies], -CAP, CAP)
 
     def name(self, index):
         """Of one of the columns that vary, as the user knows it."""
@@ -122,7 +123,7 @@ def follow(
     for chunk in chunks:
         if chunk.shape[1] != len(lens.mean):
             raise ValueError(f"{name}: {chunk.shape[1]} columns, the reference has {len(lens.mean)}; they must agree")
-        z, centred = lens.standardised(chunk), (chunk - lens.mean) / unit
+        z, centred = lens.standardised(chunk), np.clip((chunk - lens.mean) / unit, -CAP, CAP)
         used = z if half is None else z[half[row : row + len(z)]]
         f = used @ lens.directions
         columns.add(z)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data import DATA_HELP
-from ..output import as_json, columns, locked, plain
+from ..output import as_json, columns, locked, percent, plain
 from . import mechanisms
 from .follow import column_name
 from .losses import account, read_losses
@@ -61,7 +61,12 @@ def _watched(options):
         found = look(state, _opened(name, options.columns, notes, state.reference.columns), name, loss=loss)
         before = [earlier.digest for earlier in state.rounds]
         if found.digest in before:
-            notes.append(f"{name}: the same rows are round {before.index(found.digest) + 1}, not counted again")
+            place = before.index(found.digest)
+            notes.append(f"{name}: the same rows are round {place + 1}, not counted again")
+            if loss not in (None, state.rounds[place].loss):
+                notes.append(f"{name}: its loss is {loss:g} from now on")
+                again = state.rounds[place]._replace(loss=loss)
+                state = state._replace(rounds=(*state.rounds[:place], again, *state.rounds[place + 1 :]))
         else:
             state = state._replace(rounds=(*state.rounds, found))
             notes += found.notes
@@ -90,8 +95,13 @@ def _begun(options, notes) -> State:
     if not there:
         state = start(_opened(options.reference, options.columns, notes), options.reference)
         notes += state.reference.notes
-        return state
+        picked = options.columns and tuple(options.columns)
+        return state._replace(reference=state.reference._replace(picked=picked))
     state = load(options.state)
+    picked = state.reference.picked
+    if options.columns and tuple(options.columns) != picked:
+        raise ValueError(f"--columns: {options.state} was begun with {', '.join(picked or ['all'])}; begin a new state")
+    options.columns = picked and list(picked)
     if options.reference:
         hashes = RowHashes()
         for _ in hashes.passing(_opened(options.reference, options.columns, notes)()):
@@ -129,9 +139,9 @@ def _text(state, verdicts, accounts, notes, retain, mechanism):
         where = f"direction {worst + 1}"
         if worst >= k:
             where = f"column {column_name(int(np.flatnonzero(known.scale > 0)[worst - k]), known.columns)}"
-        ends = f"{share.low[-1]:.1%} to {share.high[-1]:.1%}"
+        ends = f"{percent(share.low[-1])} to {percent(share.high[-1])}"
         real = f"{found.coverage + found.uncovered:.1%}"
-        entry = f"{share.value[-1]:.1%}", ends, f"{kept[worst]:.1%}", where, f"{found.coverage:.1%}", real
+        entry = percent(share.value[-1]), ends, percent(kept[worst]), where, f"{found.coverage:.1%}", real
         table.append((str(verdict.round), Path(found.name).name, *entry))
         remarks.append([f"       ALARM {alarm}" for alarm in verdict.alarms])
         if one:
@@ -153,6 +163,8 @@ def _text(state, verdicts, accounts, notes, retain, mechanism):
     least = f"a round alarms where it shows {last.visible:.0%} of the total, or less"
     if last.visible < RELIED:
         return "\n".join([*lines, f"no alarm, but so few independent rows cannot say that all is well: {least}"])
+    if known.notes or any(state.rounds[verdict.round - 1].notes for verdict in verdicts):
+        return "\n".join([*lines, f"no alarm, as far as the notes above go ({least})"])
     return "\n".join([*lines, f"healthy ({least})"])
 
 

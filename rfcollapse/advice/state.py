@@ -78,6 +78,8 @@ class Reference(NamedTuple):
     """Whether equal rows are to be expected of independent draws."""
     notes: tuple[str, ...]
     """What was seen in the rows that verdicts depend on."""
+    picked: tuple[str, ...] | None = None
+    """The columns that were chosen on the command line."""
 
 
 class Round(NamedTuple):
@@ -152,7 +154,9 @@ def load(path: str | Path) -> State:
 
 
 def _restored(kind, kept):
-    words = {name: tuple(kept[name]) for name in ("columns", "notes") if kept.get(name) is not None}
+    words = {name: tuple(kept[name]) for name in ("columns", "notes", "picked") if kept.get(name) is not None}
     arrays = {name: np.array(value) for name, value in kept.items() if isinstance(value, list) and name not in words}
+    if damaged := [name for name, array in arrays.items() if array.dtype == object]:
+        raise ValueError(f"no numbers in {damaged[0]}")
     nested = {"level": _restored(Followed, kept["level"])} if "level" in kept else {}
     return kind(**kept | words | arrays | nested)

@@ -38,6 +38,10 @@ ENCODINGS = {
 DAMAGED = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, csv.Error)
 
 
+TRUTH = ("true", "false")
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
+
+
 class Form(NamedTuple):
     """How a text is written, and what of it is samples."""
 
@@ -96,6 +100,14 @@ def open_text(path: Path, columns: Sequence | None = None) -> Table:
         fault = _fault(path, Form(separator, decimal, tuple(rows[0]), width, kept, {}))
         raise ValueError(f"{path}: {fault or f'{unclear}; name the columns by words, or write numbers like 1.0'}")
     body = body if names else [rows[0], *body]
+    for i in kept:
+        fields = [row[i].strip() for row in body]
+        if any(field.lower() in TRUTH for field in fields):  # pandas would make numbers of them
+            raise ValueError(f"{path}: {_fault(path, Form(separator, decimal, names, width, kept, {}))}")
+        parted = [field for field in fields if "," in field]
+        if 0 < len(parted) < len(fields) and all(map(THOUSANDS.fullmatch, parted)):
+            said = f"{parted[0]!r} in column {i + 1} may have a decimal comma or a mark of thousands"
+            raise ValueError(f"{path}: {said}; write it without the mark, or like 1,0")
     for i in kept if columns is None and width > 1 and body else ():
         if all(is_number(row[i]) for row in body):
             values = np.array([float(row[i].replace(",", ".")) for row in body])

@@ -433,3 +433,56 @@ def test_directions_that_fall_beside_one_that_holds_the_total(generator):
 
 def factor(g, n, j):
     return 3 * g.standard_normal((n, 1)) + g.standard_normal((n, 20)) * np.exp(-0.01 * j)
+
+
+# ------------------------------------------------------------------------------------------------- what is said at last
+
+
+def test_a_state_survives_an_explosion(files, capsys):
+    np.save("boom.npy", 1e80 * np.load("a.npy"))
+    base = ["--reference", "real.npy", "--state", "s.json"]
+    assert main(["monitor", "boom.npy", *base]) == 2
+    printed = capsys.readouterr()
+    assert "times" in printed.out and len(max(printed.out.split(), key=len)) < 20 and not printed.err
+    assert main(["monitor", "b.npy", *base]) == 0
+    kept = (files / "s.json").read_text()
+    (files / "s.json").write_text(kept.replace('"rows": [', '"rows": [null, ', 1))
+    assert main(["monitor", "a.npy", *base]) == 1
+    assert "not a monitor's state" in capsys.readouterr().err
+
+
+def test_what_is_not_followed_is_said_and_not_called_healthy(files, generator, capsys):
+    mixing = generator.standard_normal((3, 40))
+
+    def rows(n, rest):
+        return generator.standard_normal((n, 3)) @ mixing + rest * generator.standard_normal((n, 40))
+
+    np.save("wide.npy", rows(4000, 0.1))
+    np.save("dead.npy", rows(2000, 0.0))
+    assert main(["monitor", "dead.npy", "--reference", "wide.npy"]) == 0
+    printed = capsys.readouterr().out
+    assert "37 of 40 directions" in printed and printed.splitlines()[-1].startswith("no alarm, as far as")
+
+
+def test_a_value_that_comes_again_far_from_the_others_is_named(generator):
+    rows = np.stack([generator.poisson(0.3, 2000), generator.normal(size=2000)], axis=1).astype(float)
+    assert monitor.start(samples.open_samples(rows)).reference.notes == ()
+    rows[generator.random(2000) < 0.02, 0] = -999
+    assert "column 0 are -999" in monitor.start(samples.open_samples(rows)).reference.notes[0]
+
+
+def test_columns_chosen_by_number_are_remembered(files, capsys):
+    np.save("wide.npy", np.random.default_rng(2).standard_normal((500, 3)))
+    state = ["--state", "s.json"]
+    assert main(["monitor", "wide.npy", "--reference", "wide.npy", "--columns", "0,2", *state]) == 0
+    np.save("later.npy", np.random.default_rng(3).standard_normal((500, 3)) * [1, 0, 1])
+    assert main(["monitor", "later.npy", *state]) == 0  # column 1 is none of its
+    assert main(["monitor", "later.npy", "--columns", "0,1", *state]) == 1
+    assert "was begun with 0, 2" in capsys.readouterr().err
+
+
+def test_a_loss_can_be_given_later_or_mended(files, capsys):
+    base = ["monitor", "a.npy", "--reference", "real.npy", "--state", "s.json"]
+    assert main(base) == main([*base, "--loss", "0.1"]) == main([*base, "--loss", "0.7"]) == 0
+    printed = capsys.readouterr().out
+    assert "paid 0.1" in printed and "paid 0.7" in printed and "its loss is 0.7" in printed

@@ -10,6 +10,7 @@ import pytest
 
 from rfcollapse.__main__ import ROOT, main
 from rfcollapse.advice import samples
+from rfcollapse.advice.rows import RowHashes
 
 X = np.random.default_rng(0).standard_normal((30, 3)) * [3, 1, 2]
 FRAME = pandas.DataFrame(X, columns=["a", "b", "c"])
@@ -88,9 +89,9 @@ def test_copies_are_counted_wherever_they_lie():
         (whole, 9000 - 16),
         (np.concatenate([whole * 0.0, -whole * 0.0]), 17999),
     ]:
-        seen = []
-        assert sum(map(len, samples._signed(samples.open_samples(table)(), seen))) == len(table)
-        assert len(table) - len(np.unique(np.concatenate(seen))) == copies
+        hashes = RowHashes()
+        assert sum(map(len, hashes.passing(samples.open_samples(table)()))) == len(table)
+        assert len(table) - hashes.multiplicity()[0] == copies
     assert samples.spectrum(samples.open_samples(again)).copies == 1234
 
 
