@@ -146,8 +146,18 @@ def seeds(key):
 
 
 PARTS = {  # a part's place decides its key: new ones go to the end
-    **{kind.__name__: partial(healthy, kind) for kind in (gaussian, heavy, binary, images, sizes, columns)},
-    **{kind.__name__: partial(decay, kind) for kind in (falling, heavy_falling, units, modes, growing, drifting)},
+    "gaussian": partial(healthy, gaussian),
+    "heavy": partial(healthy, heavy),
+    "binary": partial(healthy, binary),
+    "images": partial(healthy, images),
+    "sizes": partial(healthy, sizes),
+    "columns": partial(healthy, columns),
+    "falling": partial(decay, falling),
+    "heavy_falling": partial(decay, heavy_falling),
+    "units": partial(decay, units),
+    "modes": partial(decay, modes),
+    "growing": partial(decay, growing),
+    "drifting": partial(decay, drifting),
     "drifting_slowly": partial(decay, drifting_slowly),
 }
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from ..measure.dependence import design_effect
 from .rows import RowHashes
-from .samples import Reservoir
+from .samples import NULL, Reservoir
 from .state import Followed
 
 POINTS = 1000  # rows for coverage
@@ -18,6 +18,7 @@ FEWEST = 20  # rows behind levels
 PEAK = 0.5  # of a column's sum of squares, in one row
 CAP = 1e30  # standard deviations: beyond, fourth powers and their sums run over
 ROUNDING = 1e-13  # of a mean square: less is no variance
+CODE = 3.0  # times the range of all other values, from which a value that comes again looks like a code
 NAMED = 0.01  # of the rows, from which on copies are named
 WIDER = 2.0  # of variances of means, from which on dependence is named
 
@@ -197,6 +198,55 @@ def follow(
     if copies > 1:  # which cover nothing more
         sample = sample[np.sort(np.unique(sample, axis=0, return_index=True)[1])]
     return Seen(level, shift, sample, tuple(f"{name}: {note}" for note in notes))
+
+
+def limits(
+    name: str, lens: Lens, values: Float[np.ndarray, " p"], rows: Float[np.ndarray, "n columns"]
+) -> Iterator[str]:
+    """What of the reference is not followed, or followed with less than it seems, in a line each.
+
+    Args:
+        name: of the reference, for words.
+        lens: its own.
+        values: eigenvalues of its correlations, largest first.
+        rows: some of its rows.
+
+    Example:
+        >>> import numpy as np
+        >>> from rfcollapse.advice.follow import Lens, limits
+        >>> lens = Lens(np.zeros(2), np.ones(2), np.ones(2, bool), np.ones((2, 1)), np.zeros((2, 2)), False)
+        >>> list(limits("real.npy", lens, np.array([1.99, 0.01]), np.random.default_rng(0).standard_normal((99, 2))))
+        ['real.npy: 1 of 2 directions, 0.5% of the correlations, are not followed one by one']
+    """
+    yield from (*_unsteady(name, lens), *_unfollowed(name, lens, values), *_coded(name, lens, rows))
+
+
+def _unfollowed(name, lens, values):
+    """Directions beyond those that are followed, however many."""
+    count, k = int((values > NULL * values[0]).sum()), lens.directions.shape[1]
+    if count > k:
+        share = values[k:].sum() / values.sum()
+        yield f"{name}: {count - k} of {count} directions, {share:.1%} of the correlations, are not followed one by one"
+
+
+def _coded(name, lens, rows):
+    """Values that come again and again, far from all others."""
+    for i in range(rows.shape[1]):
+        values, times = np.unique(rows[:, i], return_counts=True)
+        for end, inner in ((0, values[1:]), (-1, values[:-1])):
+            if len(inner) > 1 and times[end] > 2 and np.abs(values[end] - inner).min() > CODE * np.ptp(inner):
+                what = f"{times[end] / len(rows):.1%} of the rows of column {column_name(i, lens.columns)}"
+                yield f"{name}: {what} are {values[end]:g}, far from all others: a missing value's code?"
+
+
+def _unsteady(name, lens):
+    which = np.flatnonzero(~lens.steady)
+    if len(which):
+        some = ", ".join(lens.name(i) for i in which[:3]) + ", …" * (len(which) > 3)
+        yield (
+            f"{name}: the variance of {len(which)} of {len(lens.mean)} columns rests on a few far rows ({some}): "
+            "outliers, codes for missing values, or mostly one value; followed is only their share in the middle half"
+        )
 
 
 def _features(z, lens):

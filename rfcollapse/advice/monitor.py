@@ -19,7 +19,7 @@ from .. import check
 from ..measure.moments import moments
 from ..measure.rates import Interval, rate_interval, variance_ratio_interval
 from ..output import percent
-from .follow import FEWEST, POINTS, Lens, Powers, column_name, follow
+from .follow import FEWEST, POINTS, Lens, Powers, column_name, follow, limits
 from .rows import RowHashes, discrete
 from .samples import NULL, Reservoir
 from .state import Reference, Round, State
@@ -41,7 +41,6 @@ DEAD, TINY = 1e-30, 1e-300  # of the reference's variance; of anything
 SQUARED = 1e-8  # squared relative errors are no smaller
 STEADY = 0.5  # relative error, at most, of a column's variance in the reference
 RELIED = 0.5  # of the total: a round that could not show this loss says nothing
-CODE = 3.0  # times the range of all other values, from which a value that comes again looks like a code
 MEMORISED = 0.05  # of the reference's rows found again: worth a word
 
 
@@ -132,33 +131,10 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
             control=control,
             sketch=hashes.sketch,
             discrete=few,
-            notes=(
-                *seen.notes,
-                *_unsteady(name, lens),
-                *_unfollowed(name, values, directions),
-                *_coded(name, lens, some.rows),
-            ),
+            notes=(*seen.notes, *limits(name, lens, values, some.rows)),
         ),
         (),
     )
-
-
-def _unfollowed(name, values, directions):
-    """Directions beyond those that are followed, however many."""
-    count, k = int((values > NULL * values[0]).sum()), directions.shape[1]
-    if count > k:
-        share = values[k:].sum() / values.sum()
-        yield f"{name}: {count - k} of {count} directions, {share:.1%} of the correlations, are not followed one by one"
-
-
-def _coded(name, lens, rows):
-    """Values that come again and again, far from all others."""
-    for i in range(rows.shape[1]):
-        values, times = np.unique(rows[:, i], return_counts=True)
-        for end, inner in ((0, values[1:]), (-1, values[:-1])):
-            if len(inner) > 1 and times[end] > 2 and np.abs(values[end] - inner).min() > CODE * np.ptp(inner):
-                what = f"{times[end] / len(rows):.1%} of the rows of column {column_name(i, lens.columns)}"
-                yield f"{name}: {what} are {values[end]:g}, far from all others: a missing value's code?"
 
 
 def _parts(chunks, lens, chosen, powers):
@@ -169,16 +145,6 @@ def _parts(chunks, lens, chosen, powers):
         powers.add(z)
         yield z[chosen[row : row + len(z)]]
         row += len(z)
-
-
-def _unsteady(name, lens):
-    which = np.flatnonzero(~lens.steady)
-    if len(which):
-        some = ", ".join(lens.name(i) for i in which[:3]) + ", …" * (len(which) > 3)
-        yield (
-            f"{name}: the variance of {len(which)} of {len(lens.mean)} columns rests on a few far rows ({some}): "
-            "outliers, codes for missing values, or mostly one value; followed is only their share in the middle half"
-        )
 
 
 def add(state: State, chunks: Callable[[], Iterator], name: str = "samples", *, loss: float | None = None) -> State:
@@ -274,7 +240,7 @@ def judge(
         >>> state = monitor.start(samples.open_samples("gaussian:9,4"))
         >>> state = monitor.add(state, samples.open_samples("gaussian:0.9,0.4"))
         >>> monitor.judge(state).alarms[0]
-        'level: surely less than 90% of the variance in 2 directions, 2 columns and the total; column 0 has 10.0%'
+        'level: surely less than 90% of the variance in 2 directions, 2 columns and the total; direction 2 has 9.9%'
     """
     if not state.rounds:
         raise ValueError("there must be at least one round to judge")
