@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from ..measure.dependence import design_effect
 from .rows import RowHashes
 from .samples import NULL, Reservoir
-from .state import Followed
+from .state import Followed, column_name
 
 POINTS = 1000  # rows for coverage
 HEAD = 4096  # first rows, in which neighbours are compared one by one
@@ -253,17 +253,6 @@ def _features(z, lens):
     """Of each row: what means and variances are means of, along the directions, in the columns and in total."""
     f = z @ lens.directions
     return np.concatenate([f, z, f**2, z**2, (z[:, lens.steady] ** 2).sum(axis=1, keepdims=True)], axis=1)
-
-
-def column_name(index: int, names: tuple[str, ...] | None) -> str:
-    """As the user knows it: by its name, or its number from 0.
-
-    Example:
-        >>> from rfcollapse.advice.follow import column_name
-        >>> column_name(1, ("age", "height")), column_name(1, None)
-        ("'height'", '1')
-    """
-    return repr(names[index]) if names else str(index)
 
 
 def _of_total(powers):

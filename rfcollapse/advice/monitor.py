@@ -19,7 +19,7 @@ from .. import check
 from ..measure.moments import moments
 from ..measure.rates import Interval, rate_interval, variance_ratio_interval
 from ..output import percent
-from .follow import FEWEST, POINTS, Lens, Powers, column_name, follow, limits
+from .follow import FEWEST, POINTS, Lens, Powers, follow, limits
 from .rows import RowHashes, discrete
 from .samples import NULL, Reservoir
 from .state import Reference, Round, State
@@ -88,8 +88,8 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     varies = deviation > 1e-12 * np.abs(mean)
     if not varies.any():
         raise ValueError(f"{name}: no column varies; the reference must be real data with some variance")
-    few, empty, idle = discrete(some.rows[:POINTS]), np.zeros((varies.sum(), 0)), ~varies
-    blind = Lens(mean, np.where(idle, 0.0, deviation), np.zeros(0, bool), empty, empty.T, few, names)
+    few, empty = discrete(some.rows[:POINTS]), np.zeros((varies.sum(), 0))
+    blind = Lens(mean, np.where(varies, deviation, 0.0), np.zeros(0, bool), empty, empty.T, few, names)
     chosen, powers = hashes.halves(together=not few and hashes.multiplicity()[1] > 1), Powers()
     if min(chosen.sum(), (~chosen).sum()) < FEWEST:
         raise ValueError(f"{name}: too few rows, {count}; {2 * FEWEST} that differ are needed in the reference")
@@ -272,7 +272,7 @@ def judge(
     if last.uncovered > COVERAGE_TOLERANCE + slack:
         real = last.uncovered + last.coverage
         alarms.append(f"coverage: {last.coverage:.1%} of the real points are covered, {real:.1%} by as many real rows")
-    seen = retain * special.fdtri(freedom[-1], reference_freedom[-1], LOOK / 2 / (1 + _judged(known).sum()))
+    seen = retain * special.fdtri(freedom[-1], reference_freedom[-1], LOOK / 2 / (1 + known.judged.sum()))
     fractions = _advice(known, share, rate, retain, real_fraction, mechanism)
     left = _rounds_left(share, rate, retain)
     return Verdict(len(state.rounds), tuple(alarms), share, rate, left, *fractions, settles, float(seen))
@@ -297,7 +297,7 @@ def squared_errors(state: State) -> np.ndarray:
 
 
 def _levels(known, level, freedom, reference_freedom, retain):
-    judged = np.append(_judged(known), True)
+    judged = np.append(known.judged, True)
     chance = np.where(judged, LOOK / 2 / judged.sum(), 0.0)
     ratios, trimmed = level.variances / known.level.variances, level.trimmed / known.level.variances
     low = special.fdtr(freedom, reference_freedom, ratios / retain)
@@ -316,12 +316,12 @@ def _levels(known, level, freedom, reference_freedom, retain):
         found = np.flatnonzero(doubt < chance)
         if len(found):
             entry = found[extreme(ratios[found])]
-            where = f"{_entries(known, found)}; {_entry(known, entry)} has {percent(ratios[entry])}"
+            where = f"{_entries(known, found)}; {known.entry(entry)} has {percent(ratios[entry])}"
             yield f"level: surely {words} of the variance in {where}"
 
 
 def _means(known, level, retain):
-    judged, border = _judged(known), math.sqrt(1 - retain)
+    judged, border = known.judged, math.sqrt(1 - retain)
     real = known.level.variances[: len(judged)]
     variance = np.maximum(level.variances[: len(judged)] / real, 1.0)
     parts = np.stack([variance / level.mean_rows, variance / known.level.mean_rows])
@@ -332,13 +332,8 @@ def _means(known, level, retain):
     found = np.flatnonzero(judged & (doubt < LOOK / judged.sum()))
     if len(found):
         entry = found[np.argmax(away[found])]
-        where = f"{_entries(known, found)}; {_entry(known, entry)} by {away[entry]:.2f}"
+        where = f"{_entries(known, found)}; {known.entry(entry)} by {away[entry]:.2f}"
         yield f"mean: surely moved by more than {border:.2f} standard deviations in {where}"
-
-
-def _judged(known):
-    """Of directions and columns: whose variance is known."""
-    return np.append(np.ones(known.directions.shape[1], bool), known.steady)
 
 
 def _middles(known, level):
@@ -354,7 +349,7 @@ def _middles(known, level):
         found = np.flatnonzero(doubt < LOOK / 2 / max(p, 1))
         if len(found):
             i = found[np.argmin(here[found] / real[found])]
-            where = f"{_entries(known, k + found)}; {_entry(known, k + i)} has {here[i]:.1%}, real rows {real[i]:.1%}"
+            where = f"{_entries(known, k + found)}; {known.entry(k + i)} has {here[i]:.1%}, real rows {real[i]:.1%}"
             yield f"middle: surely half the rows {words} the middle half of the real ones, or fewer, in {where}"
 
 
@@ -386,15 +381,6 @@ def _entries(known, found):
     words = [f"{n} {kind}{'s' * (n > 1)}" for which, kind in kinds if (n := int(which.sum()))]
     words += ["the total"] if (found == k + p).any() else []
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _entry(known, entry):
-    k, p = known.directions.shape[1], len(known.level.inside)
-    if entry < k:
-        return f"direction {entry + 1}"
-    if entry == k + p:
-        return "the total"
-    return f"column {column_name(int(np.flatnonzero(known.scale > 0)[entry - k]), known.columns)}"
 
 
 def _rounds_left(share, rate, retain):

@@ -9,7 +9,6 @@ import numpy as np
 from ..data import DATA_HELP
 from ..output import as_json, columns, locked, percent, plain
 from . import mechanisms
-from .follow import column_name
 from .losses import account, read_losses
 from .monitor import RELIED, WINDOW, judge, look, start
 from .rows import RowHashes
@@ -135,13 +134,10 @@ def _text(state, verdicts, accounts, notes, retain, mechanism):
     for verdict, one in zip(verdicts, accounts):
         found, share = state.rounds[verdict.round - 1], verdict.share
         kept = (found.level.variances / known.level.variances)[:-1]
-        worst = int(np.argmin(np.where(np.append(np.ones(k, bool), known.steady), kept, np.inf)))
-        where = f"direction {worst + 1}"
-        if worst >= k:
-            where = f"column {column_name(int(np.flatnonzero(known.scale > 0)[worst - k]), known.columns)}"
+        worst = int(np.argmin(np.where(known.judged, kept, np.inf)))
         ends = f"{percent(share.low[-1])} to {percent(share.high[-1])}"
         real = f"{found.coverage + found.uncovered:.1%}"
-        entry = percent(share.value[-1]), ends, percent(kept[worst]), where, f"{found.coverage:.1%}", real
+        entry = percent(share.value[-1]), ends, percent(kept[worst]), known.entry(worst), f"{found.coverage:.1%}", real
         table.append((str(verdict.round), Path(found.name).name, *entry))
         remarks.append([f"       ALARM {alarm}" for alarm in verdict.alarms])
         if one:

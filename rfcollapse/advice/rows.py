@@ -30,7 +30,8 @@ class RowHashes:
     @property
     def values(self) -> UInt64[np.ndarray, " n"]:
         """Of each row, in order."""
-        return np.concatenate(self._parts) if self._parts else np.zeros(0, np.uint64)
+        self._parts = [np.concatenate([np.zeros(0, np.uint64), *self._parts])]  # once, however often it is asked for
+        return self._parts[0]
 
     @property
     def digest(self) -> str:

@@ -12,6 +12,17 @@ from ..output import as_json, replace
 VERSION = 2  # of the file
 
 
+def column_name(index: int, names: tuple[str, ...] | None) -> str:
+    """As the user knows it: by its name, or its number from 0.
+
+    Example:
+        >>> from rfcollapse.advice.state import column_name
+        >>> column_name(1, ("age", "height")), column_name(1, None)
+        ("'height'", '1')
+    """
+    return repr(names[index]) if names else str(index)
+
+
 class Followed(NamedTuple):
     """What is known of samples: first along k directions, then in p columns, then, of variances, in total.
 
@@ -80,6 +91,20 @@ class Reference(NamedTuple):
     """What was seen in the rows that verdicts depend on."""
     picked: tuple[str, ...] | None = None
     """The columns that were chosen on the command line."""
+
+    @property
+    def judged(self) -> Bool[np.ndarray, " k_and_p"]:
+        """Of directions and columns: whose variance is known."""
+        return np.append(np.ones(self.directions.shape[1], bool), self.steady)
+
+    def entry(self, index: int | np.integer) -> str:
+        """What one of k + p + 1 numbers is of, in words."""
+        k, p = self.directions.shape[1], len(self.steady)
+        if index < k:
+            return f"direction {index + 1}"
+        if index == k + p:
+            return "the total"
+        return f"column {column_name(int(np.flatnonzero(self.scale > 0)[index - k]), self.columns)}"
 
 
 class Round(NamedTuple):
