@@ -1,10 +1,11 @@
 """Is self-training losing variance or modes, how fast, what to do: round by round, against a reference of real data.
 
 All is measured in standard deviations of the reference's columns, so that units do not matter: variances and means
-along the principal directions of the correlations and in every single column, the total variance, how many rows lie in
-the middle half of each column, and the share of real points that have samples near. Directions are chosen on one half
-of the reference and their levels taken from the other (none looks larger than it is merely because it was chosen); the
-halves depend on the rows' content, not on their order. Every round is compared with real data of its own size.
+along the principal directions of the correlations and in every single column, the variance in all directions beyond
+these together and in total, how many rows lie in the middle half of each column, and the share of real points that have
+samples near. Directions are chosen on one half of the reference and their levels taken from the other (none looks
+larger than it is merely because it was chosen); the halves depend on the rows' content, not on their order. Every round
+is compared with real data of its own size.
 """
 
 import math
@@ -89,7 +90,7 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     if not varies.any():
         raise ValueError(f"{name}: no column varies; the reference must be real data with some variance")
     few, empty = discrete(some.rows[:POINTS]), np.zeros((varies.sum(), 0))
-    blind = Lens(mean, np.where(varies, deviation, 0.0), np.zeros(0, bool), empty, empty.T, few, names)
+    blind = Lens(mean, np.where(varies, deviation, 0.0), np.zeros(0, bool), empty, empty.T, False, few, names)
     chosen, powers = hashes.halves(together=not few and hashes.multiplicity()[1] > 1), Powers()
     if min(chosen.sum(), (~chosen).sum()) < FEWEST:
         raise ValueError(f"{name}: too few rows, {count}; {2 * FEWEST} that differ are needed in the reference")
@@ -97,16 +98,17 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     steady = powers.moments()[2] <= STEADY**2 * count
     if not steady.any():
         raise ValueError(f"{name}: every column's variance rests on a few rows; more rows are needed, or no outliers")
-    size = np.where(steady, np.sqrt(np.maximum(np.diag(half), NULL)), np.inf)
-    values, directions = np.linalg.eigh(half / np.outer(size, size))
+    values, directions = np.linalg.eigh(half * np.outer(steady, steady))
     values, directions = values[::-1], directions[:, ::-1]
     enough = int(np.searchsorted(np.cumsum(values) / values.sum(), TRACKED_SHARE)) + 1
-    directions = np.ascontiguousarray(directions[:, : min(enough, TRACKED, int((values > NULL * values[0]).sum()))])
+    there = int((values > NULL * values[0]).sum())
+    directions = np.ascontiguousarray(directions[:, : min(enough, TRACKED, there)])
     body = blind.standardised(some.rows)
     edges = np.quantile(body, [0.25, 0.5, 0.75], axis=0)
     hair = HAIR * np.abs(edges + mean[varies] / deviation[varies])
     middle = np.stack([edges[0] - hair[0], edges[2] + hair[2]])
-    lens = blind._replace(steady=steady, directions=directions, middle=middle)
+    rest = there > directions.shape[1]
+    lens = blind._replace(steady=steady, directions=directions, middle=middle, rest=rest)
     seen = follow(chunks(), lens, name, hashes, ~chosen, 2 * POINTS)
     level = seen.level._replace(variances=np.maximum(seen.level.variances, DEAD))
     points, control = seen.sample[: len(seen.sample) // 2], seen.sample[len(seen.sample) // 2 :]
@@ -123,6 +125,7 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
             steady=steady,
             directions=directions,
             middle=middle,
+            rest=rest,
             common=(np.abs(body - edges[1]) <= hair[1]).mean(axis=0),
             spectrum=spectrum[spectrum > NULL * spectrum[0]],
             level=level,
@@ -131,7 +134,7 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
             control=control,
             sketch=hashes.sketch,
             discrete=few,
-            notes=(*seen.notes, *limits(name, lens, values, some.rows)),
+            notes=(*seen.notes, *limits(name, lens, some.rows)),
         ),
         (),
     )
@@ -214,8 +217,8 @@ def judge(
 ) -> Verdict:
     """The verdict at the last round. Alarms, together in at most 5 % of healthy series of 100 rounds (trend: a third):
 
-    - level: the variance of a direction, of a column, or the total surely is less than R of the reference's, or more
-      than 1/R of it (F test);
+    - level: the variance of a direction, of all others together, of a column, or the total surely is less than R of the
+      reference's, or more than 1/R of it (F test);
     - mean: along a direction or in a column, surely more than √(1−R) standard deviations from the reference's (the
       square of a shift adds to a second moment what R takes from it);
     - middle: the share of rows outside the middle half of a column, or inside it, surely has halved: what goes on in a
@@ -272,7 +275,7 @@ def judge(
     if last.uncovered > COVERAGE_TOLERANCE + slack:
         real = last.uncovered + last.coverage
         alarms.append(f"coverage: {last.coverage:.1%} of the real points are covered, {real:.1%} by as many real rows")
-    seen = retain * special.fdtri(freedom[-1], reference_freedom[-1], LOOK / 2 / (1 + known.judged.sum()))
+    seen = retain * special.fdtri(freedom[-1], reference_freedom[-1], LOOK / 2 / known.judged.sum())
     fractions = _advice(known, share, rate, retain, real_fraction, mechanism)
     left = _rounds_left(share, rate, retain)
     return Verdict(len(state.rounds), tuple(alarms), share, rate, left, *fractions, settles, float(seen))
@@ -297,18 +300,15 @@ def squared_errors(state: State) -> np.ndarray:
 
 
 def _levels(known, level, freedom, reference_freedom, retain):
-    judged = np.append(known.judged, True)
-    chance = np.where(judged, LOOK / 2 / judged.sum(), 0.0)
+    chance = np.where(known.judged, LOOK / 2 / known.judged.sum(), 0.0)
     ratios, trimmed = level.variances / known.level.variances, level.trimmed / known.level.variances
     low = special.fdtr(freedom, reference_freedom, ratios / retain)
     # Variance that comes from a few rows is a count of them: Poisson's law, and none at all where one value is common.
     count = 1 / (1 / freedom + 1 / reference_freedom) / 2
     few = special.gammaincc(ratios / retain * count + 1, count)
     low = np.where(np.maximum(level.kurtosis, known.level.kurtosis) > TAILED, np.maximum(low, few), low)
-    alike = (
-        np.concatenate([np.zeros(known.directions.shape[1]), known.common, [known.common.max(initial=0.0)]])
-        ** level.count
-    )
+    together = [known.common.max(initial=0.0)] * (known.rest + 1)
+    alike = np.concatenate([np.zeros(known.directions.shape[1]), known.common, together]) ** level.count
     low = np.where(ratios <= DEAD, np.maximum(low, alike), low)
     high = special.fdtrc(freedom, reference_freedom, trimmed * retain)
     less, more = f"less than {retain:.0%}", f"more than {1 / retain:.0%}"
@@ -321,9 +321,9 @@ def _levels(known, level, freedom, reference_freedom, retain):
 
 
 def _means(known, level, retain):
-    judged, border = known.judged, math.sqrt(1 - retain)
-    real = known.level.variances[: len(judged)]
-    variance = np.maximum(level.variances[: len(judged)] / real, 1.0)
+    entries, border = len(known.level.mean), math.sqrt(1 - retain)
+    judged, real = known.judged[:entries], known.level.variances[:entries]
+    variance = np.maximum(level.variances[:entries] / real, 1.0)
     parts = np.stack([variance / level.mean_rows, variance / known.level.mean_rows])
     rows = np.maximum(np.stack([level.mean_rows, known.level.mean_rows]) - 1, 1)
     away = np.abs(level.mean - known.level.mean) / np.sqrt(real)
@@ -379,7 +379,7 @@ def _entries(known, found):
     k, p = known.directions.shape[1], len(known.level.inside)
     kinds = ((found < k, "direction"), ((found >= k) & (found < k + p), "column"))
     words = [f"{n} {kind}{'s' * (n > 1)}" for which, kind in kinds if (n := int(which.sum()))]
-    words += ["the total"] if (found == k + p).any() else []
+    words += [known.entry(index) for index in found[found >= k + p]]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 

@@ -126,15 +126,15 @@ def _text(state, verdicts, accounts, notes, retain, mechanism):
     varies, k = int((known.scale > 0).sum()), known.directions.shape[1]
     lines = [
         f"reference {known.name}: {known.level.count} rows, {len(known.mean)} columns; followed, in its own standard "
-        f"deviations: {varies} columns, {k} principal directions, the total",
+        f"deviations: {varies} columns, {k} principal directions{', all others together' * known.rest}, the total",
         *(f"NOTE {note}" for note in notes),
     ]
     table = [("round", "file", "total kept", "95 %", "poorest", "", "coverage", "of real rows")]
     remarks = []
     for verdict, one in zip(verdicts, accounts):
         found, share = state.rounds[verdict.round - 1], verdict.share
-        kept = (found.level.variances / known.level.variances)[:-1]
-        worst = int(np.argmin(np.where(known.judged, kept, np.inf)))
+        kept = found.level.variances / known.level.variances
+        worst = int(np.argmin(np.where(known.judged, kept, np.inf)[:-1]))
         ends = f"{percent(share.low[-1])} to {percent(share.high[-1])}"
         real = f"{found.coverage + found.uncovered:.1%}"
         entry = percent(share.value[-1]), ends, percent(kept[worst]), known.entry(worst), f"{found.coverage:.1%}", real

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..output import as_json, replace
 
-VERSION = 2  # of the file
+VERSION = 3  # of the file
 
 
 def column_name(index: int, names: tuple[str, ...] | None) -> str:
@@ -24,7 +24,8 @@ def column_name(index: int, names: tuple[str, ...] | None) -> str:
 
 
 class Followed(NamedTuple):
-    """What is known of samples: first along k directions, then in p columns, then, of variances, in total.
+    """What is known of samples: first along k directions, then in p columns, then, of variances, in all r = 0 or 1
+    directions beyond the k together, and in total.
 
     All in standard deviations of the reference's columns, so that no unit counts more than another; columns that do not
     vary in the reference are no part of p.
@@ -34,13 +35,13 @@ class Followed(NamedTuple):
     """Rows."""
     mean: Float[np.ndarray, " k_and_p"]
     """From the reference's mean."""
-    variances: Float[np.ndarray, " k_and_p_and_1"]
+    variances: Float[np.ndarray, " k_and_p_and_r_and_1"]
     """About their own mean; the total is the sum over the steady columns."""
-    trimmed: Float[np.ndarray, " k_and_p_and_1"]
+    trimmed: Float[np.ndarray, " k_and_p_and_r_and_1"]
     """The same less what the row with the largest square adds: one row alone is no growth."""
-    kurtosis: Float[np.ndarray, " k_and_p_and_1"]
+    kurtosis: Float[np.ndarray, " k_and_p_and_r_and_1"]
     """Of one row, squared relative error of a variance: fourth moment over squared variance − 1, 2 if Gaussian."""
-    rows: Float[np.ndarray, " k_and_p_and_1"]
+    rows: Float[np.ndarray, " k_and_p_and_r_and_1"]
     """Independent rows that each variance is worth: fewer where rows are copies, or like their neighbours."""
     mean_rows: Float[np.ndarray, " k_and_p"]
     """The same for the means."""
@@ -71,6 +72,8 @@ class Reference(NamedTuple):
     """Principal directions of the correlations, largest first, of one half of the rows."""
     middle: Float[np.ndarray, "2 p"]
     """Quartiles of the columns, standardised, and a hair's breadth beyond."""
+    rest: bool
+    """Whether there are further directions."""
     common: Float[np.ndarray, " p"]
     """Share of rows at the median: that of the commonest value, where one has half of them."""
     spectrum: Float[np.ndarray, " d"]
@@ -93,17 +96,17 @@ class Reference(NamedTuple):
     """The columns that were chosen on the command line."""
 
     @property
-    def judged(self) -> Bool[np.ndarray, " k_and_p"]:
-        """Of directions and columns: whose variance is known."""
-        return np.append(np.ones(self.directions.shape[1], bool), self.steady)
+    def judged(self) -> Bool[np.ndarray, " k_and_p_and_r_and_1"]:
+        """Whose variance is known."""
+        return np.concatenate([np.ones(self.directions.shape[1], bool), self.steady, np.ones(self.rest + 1, bool)])
 
     def entry(self, index: int | np.integer) -> str:
-        """What one of k + p + 1 numbers is of, in words."""
+        """What one of k + p + r + 1 numbers is of, in words."""
         k, p = self.directions.shape[1], len(self.steady)
         if index < k:
             return f"direction {index + 1}"
-        if index == k + p:
-            return "the total"
+        if index >= k + p:
+            return "the directions beyond these" if index - k - p < self.rest else "the total"
         return f"column {column_name(int(np.flatnonzero(self.scale > 0)[index - k]), self.columns)}"
 
 

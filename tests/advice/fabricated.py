@@ -11,7 +11,7 @@ def fabricated(variances, count):
     rows = {"points": np.zeros((9, k)), "radii": np.ones(9), "control": np.zeros((9, k)), "sketch": empty}
     lens = {"mean": empty, "scale": empty, "steady": np.zeros(0, bool), "middle": np.zeros((2, 0))}
     lens |= {"directions": np.zeros((0, k)), "spectrum": np.ones(k), "discrete": False, "columns": None}
-    lens |= {"common": empty}
+    lens |= {"common": empty, "rest": False}
     return states.State(states.Reference("", "", level=_level(count, variances), notes=(), **lens, **rows), ())
 
 

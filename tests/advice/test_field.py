@@ -451,17 +451,54 @@ def test_a_state_survives_an_explosion(files, capsys):
     assert "not a monitor's state" in capsys.readouterr().err
 
 
-def test_what_is_not_followed_is_said_and_not_called_healthy(files, generator, capsys):
+@pytest.mark.parametrize(("rest", "change", "words"), [(0.1, 0.0, "less"), (0.1, 3.0, "more"), (1e-4, 0.0, "less")])
+def test_directions_beyond_those_followed_one_by_one_are_followed_together(
+    files, generator, capsys, rest, change, words
+):
     mixing = generator.standard_normal((3, 40))
 
     def rows(n, rest):
         return generator.standard_normal((n, 3)) @ mixing + rest * generator.standard_normal((n, 40))
 
-    np.save("wide.npy", rows(4000, 0.1))
-    np.save("dead.npy", rows(2000, 0.0))
-    assert main(["monitor", "dead.npy", "--reference", "wide.npy"]) == 0
+    np.save("wide.npy", rows(4000, rest))
+    np.save("good.npy", rows(2000, rest))
+    np.save("bad.npy", rows(2000, rest * change))
+    base = ["--reference", "wide.npy"]
+    assert main(["monitor", "good.npy", *base]) == 0
     printed = capsys.readouterr().out
-    assert "37 of 40 directions" in printed and printed.splitlines()[-1].startswith("no alarm, as far as")
+    assert "3 principal directions, all others together, the total" in printed
+    assert printed.splitlines()[-1].startswith("healthy")
+    assert main(["monitor", "bad.npy", *base]) == 2
+    printed = capsys.readouterr().out
+    assert f"level: surely {words} than" in printed and "in the directions beyond these; the directions" in printed
+
+
+def test_a_chain_too_short_to_know_how_long_it_ought_to_be_is_not_judged(files, generator, capsys):
+    chain = np.zeros((120, 3))
+    for i in range(1, 120):
+        chain[i] = 0.95 * chain[i - 1] + 0.3 * generator.standard_normal(3)
+    np.save("real.npy", generator.standard_normal((4000, 3)) * 2)  # the chain's variance is a quarter of that
+    np.save("chain.npy", chain)
+    assert main(["monitor", "chain.npy", "--reference", "real.npy"]) == 0
+    printed = capsys.readouterr().out
+    assert "worth fewer than 20 independent ones, too few to judge" in printed
+    assert "cannot say that all is well" in printed.splitlines()[-1]
+
+
+def test_variance_beyond_the_directions_is_what_projecting_them_out_leaves(generator):
+    rows = generator.standard_normal((3000, 3)) @ generator.standard_normal((3, 40))
+    rows = np.concatenate([rows, generator.standard_normal((1000, 3)) @ generator.standard_normal((3, 40))])
+    rows = rows + generator.laplace(size=(4000, 40)) * 0.1 + 2
+    state = monitor.start(samples.open_samples(rows))
+    latest, known = monitor.look(state, samples.open_samples(rows[:2000] + 0.3)), state.reference
+    z = (rows[:2000] + 0.3 - known.mean) / known.scale
+    q, _ = np.linalg.qr(known.directions)
+    beyond = z - z @ q @ q.T
+    assert known.rest and len(latest.level.variances) == q.shape[1] + 42
+    np.testing.assert_allclose(latest.level.variances[-2], np.trace(np.cov(beyond.T, bias=True)), rtol=1e-9)
+    squares = (beyond**2).sum(axis=1)
+    np.testing.assert_allclose(latest.level.kurtosis[-2], squares.var() / squares.mean() ** 2, rtol=1e-9)
+    np.testing.assert_allclose(latest.level.variances[-1], np.trace(np.cov(z.T, bias=True)), rtol=1e-9)
 
 
 def test_a_value_that_comes_again_far_from_the_others_is_named(generator):
