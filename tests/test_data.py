@@ -465,6 +465,8 @@ NAN = [[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]]
         ("infinite.csv", text("1,2\n3,1e400\n"), "'1e400' in line 2, column 2"),
         ("blank lines.csv", text('"a\n1",b\n\n1,2\n\n,\n'), "'' in line 6, column 1"),
         ("long.csv", text("a,b\n1,2,3\n4,5,6\n"), "3 fields in line 2, 2 before"),
+        ("ends.csv", text("a,b\n1,2,\n4,5,\n"), "3 fields in line 2, 2 before; it ends in a separator, leave that out"),
+        ("said.csv", text("# mine\na,b\n1,2\n4,5\n"), "2 fields in line 2, 1 before.*leave out the comment in line 1"),
         ("utf-16.csv", text("a,b\n3,٤\n5,6\n", "utf-16"), "'٤' in line 2, column 2"),
         ("binary.csv", npy_bytes, "not a text file|not a finite number"),
         ("latin.csv", text("größe\n1\n2\n", "latin-1"), "not a text file"),
@@ -482,9 +484,11 @@ def test_bad_files_are_refused_in_one_line(tmp_path, name, write, words):
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv"])
 def test_missing_files_are_named(tmp_path, name):
-    for path in (tmp_path / name, tmp_path):
-        with pytest.raises(FileNotFoundError, match="no such file; expected samples in rows"):
-            data.read_samples(path)
+    with pytest.raises(FileNotFoundError, match="no such file; expected samples in rows"):
+        data.read_samples(tmp_path / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match="a folder; name the files in it"):
+        data.read_samples(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])

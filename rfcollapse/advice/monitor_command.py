@@ -33,6 +33,8 @@ def add_options(command):
 
 def command(options) -> int:
     """`rfcollapse monitor`: prints verdicts; returns 2 if one of the rounds given now is alarming, else 0."""
+    if options.state and Path(options.state).is_dir():
+        raise ValueError(f"--state: {options.state} is a folder; name a file in it")
     there = options.state and Path(options.state).parent.is_dir()  # where not, writing fails: after the verdict
     with locked(options.state) if there else nullcontext():
         return _watched(options)
@@ -55,9 +57,13 @@ def _watched(options):
             raise ValueError("--loss: the law is that of a denoiser whose pool is passed on with the noise of training")
         width = len(state.reference.mean) if options.loss_mean else 1
         paid = [width * loss for loss in read_losses(options.loss, len(options.rounds), len(state.rounds))]
-    verdicts, accounts = [], []
+    verdicts, accounts, failed = [], [], None
     for name, loss in zip(names, paid):
-        found = look(state, _opened(name, options.columns, notes, state.reference.columns), name, loss=loss)
+        try:
+            found = look(state, _opened(name, options.columns, notes, state.reference.columns), name, loss=loss)
+        except (ValueError, OSError) as error:
+            failed = error  # said when the verdicts before it are
+            break
         before = [earlier.digest for earlier in state.rounds]
         if found.digest in before:
             place = before.index(found.digest)
@@ -72,6 +78,8 @@ def _watched(options):
         then = state._replace(rounds=state.rounds[: [*before, found.digest].index(found.digest) + 1])
         verdicts.append(judge(then, **settings))
         accounts.append(None if loss is None else account(then, real_fraction=options.real_fraction))
+    if failed and not verdicts:
+        raise failed
     if alarming := any(verdict.alarms for verdict in verdicts):
         options.exit_code = 2  # whatever fails from here on
     if options.json:
@@ -82,6 +90,8 @@ def _watched(options):
         print(_text(state, verdicts, accounts, notes, options.retain, mechanism), flush=True)
     if options.state:
         save(state, options.state)
+    if failed:
+        raise failed
     return 2 if alarming else 0
 
 

@@ -38,7 +38,7 @@ def open_array(path: Path, columns: Sequence | None = None, member: str | None =
         raise ValueError(f"{path}: its header asks for more memory than there is ({brief(error)}); {remedy}") from None
     except Exception as error:  # foreign, damaged, or Python objects: NumPy's parsers fail in many ways, and say how
         raise ValueError(f"{path}: not a whole {kind} file of one array ({brief(error)}); {remedy}") from None
-    return array_table(path, array, columns, remedy=remedy)
+    return array_table(f"{path}:{member}" if member else path, array, columns, remedy=remedy)
 
 
 def array_table(

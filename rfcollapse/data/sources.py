@@ -61,7 +61,7 @@ def find(name: str) -> DataSource:
         variances = _variances(name, rest)
         return DataSource(name, draw=partial(_gaussian, variances), variances=variances)
     path = Path(name)
-    if parted(path)[0].suffix.lower() in READERS or path.is_file():
+    if parted(path)[0].suffix.lower() in READERS or (name and path.exists()):
         return DataSource(name, path=path)
     raise ValueError(f"data must be {DATA_HELP}; got {name!r}")
 

@@ -93,6 +93,10 @@ def open_table(path: str | Path, columns: Sequence | None = None) -> Table:
     """
     file, member = parted(path)
     kind = file.suffix.lower()
+    if file.is_dir():
+        raise ValueError(f"{file}: a folder; name the files in it, one for each round: {file / '*'}")
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file}: a pipe or a device, and samples are read more than once; save them in a file first")
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file; {EXPECTED}")
     if kind not in READERS:

@@ -5,6 +5,7 @@ import codecs
 import csv
 import gzip
 import io
+import itertools
 import lzma
 import math
 import re
@@ -214,9 +215,13 @@ def _chunks(path, form, rows):
 def _fault(path, form):
     """Place and remedy of the first field that is not a finite number, or of a line of another width."""
     with _opened(path) as file, suppress(UnicodeError, *DAMAGED):
-        for number, (line, row) in enumerate(_fields(file, form.separator)):
+        first = file.readline()
+        comment = ", and leave out the comment in line 1" if first.startswith("#") else ""
+        for number, (line, row) in enumerate(_fields(itertools.chain([first], file), form.separator)):
             if len(row) != form.width:
-                return f"{len(row)} fields in line {line}, {form.width} before; give every row as many"
+                ends = row[form.width :] and not "".join(row[form.width :]).strip()
+                remedy = "it ends in a separator, leave that out" if ends else "give every row as many"
+                return f"{len(row)} fields in line {line}, {form.width} before; {remedy}{comment}"
             for i in form.kept if number or not form.names else ():
                 if not (NUMBERS[form.decimal].fullmatch(row[i]) and math.isfinite(float(row[i].replace(",", ".")))):
                     name = f" ({form.names[i]!r})" if form.names else ""

@@ -1,6 +1,7 @@
 """Monitor: its intervals, false alarms, delays and advice on pipelines whose truth is known; its state; bad files."""
 
 import json
+import os
 
 import jax
 import numpy as np
@@ -279,3 +280,31 @@ def test_jax_arrays_are_samples_too():
     rows = jax.random.normal(jax.random.key(0), (100, 2))
     state = monitor.add(monitor.start(samples.open_samples(rows)), samples.open_samples(rows))
     assert not monitor.judge(state).alarms
+
+
+def test_a_round_that_cannot_be_read_costs_none_before_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    np.save("real.npy", generator.standard_normal((1000, 2)))
+    np.save("ok.npy", generator.standard_normal((500, 2)))
+    np.save("dead.npy", np.zeros((500, 2)))
+    base = ["--reference", "real.npy", "--state", "state.json"]
+    assert main(["monitor", "ok.npy", "nosuch.npy", *base]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1].startswith("healthy") and "nosuch.npy: no such file" in printed.err
+    assert len(states.load("state.json").rounds) == 1
+    assert main(["monitor", "dead.npy", "nosuch.npy", *base]) == 2  # an alarm is an alarm
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1] == "ALARM" and "nosuch.npy: no such file" in printed.err
+    assert main(["monitor", "ok.npy", *base[:3], "."]) == 1
+    assert "--state: . is a folder; name a file in it" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_is_no_file_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("rounds")
+    os.mkfifo("pipe.csv")
+    for name, words in (("rounds", "rounds: a folder; name the files in it"), ("pipe.csv", "pipe.csv: a pipe or")):
+        assert main(["budget", name, "--rate", "0.1"]) == 1
+        assert words in capsys.readouterr().err
