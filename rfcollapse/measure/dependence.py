@@ -37,7 +37,8 @@ def design_effect(
     if len(values) < FEWEST_BLOCKS:
         return np.ones(values.shape[1])
     centred = values - values.mean(axis=0)
-    own, fourth = (centred**2).mean(axis=0), (centred**4).mean(axis=0)
+    squares = centred**2
+    own, fourth = squares.mean(axis=0), (squares**2).mean(axis=0)
     varies = own > 0
     safe = np.where(varies, own, 1.0)
     spread = safe if spread is None else np.where(spread > 0, spread, np.inf)
