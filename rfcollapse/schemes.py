@@ -15,7 +15,9 @@ SOURCES = ("pool", "own")
 """What a denoiser is resampled from: all that it was fitted to, or its own data without the real ones."""
 
 OWN_KINDS = ("kept", "redrawn")
-REAL_KINDS = ("inverted", "anchored", "diffused", "scattered", "redrawn")
+STOCHASTIC = ("diffused", "scored", "scattered")
+"""Kinds of real noise that a reverse SDE finds."""
+REAL_KINDS = ("inverted", "anchored", *STOCHASTIC, "redrawn")
 
 
 class Scheme(NamedTuple):
@@ -27,7 +29,8 @@ class Scheme(NamedTuple):
     """Beside the model's own samples: "kept", the noise that each was made from, or "redrawn", always new."""
     real: str | None
     """Beside real data: "inverted" by the current model, "anchored" (inverted once, by the first model), "diffused" by
-    the current model's reverse SDE, "scattered" by the same without its score, or "redrawn"; None: no real data."""
+    the current model's reverse SDE with a Gaussian's score, "scored" by the same with the model's own, "scattered" by
+    the same without a score, or "redrawn"; None: no real data."""
     refreshed: bool = False
     """Real data inverted again while training, by the model in training ("inverted" only)."""
 
@@ -41,6 +44,7 @@ SCHEMES = {
     "naive_oras": Scheme("ORAS without the score", "kept", "scattered"),
     "fresh": Scheme("fresh pairs", "kept", "redrawn"),
     "self_consuming": Scheme("self-consuming", "redrawn", "redrawn"),
+    "scored_oras": Scheme("ORAS with its own score", "kept", "scored"),
 }
 """By name. RA, ORA and ORAS: Zhu et al., arXiv 2412.08175; self-consuming has no Reflow pairs at all, every round is
 trained like a first one."""

@@ -131,6 +131,7 @@ const laws = (() => {
       const forgotten = forgetting(g2, z);
       return [-Math.expm1(-forgotten) * (g2 - z.real), Math.exp(-forgotten / 2) * z.real / Math.sqrt(g2)];
     },
+    scored: (g2, z) => realPairs.diffused(g2, z), // of a Gaussian model a Gaussian's score is its own
     scattered: (g2, z) => [forgetting(g2, z) * g2, z.real / Math.sqrt(g2)],
     redrawn: (g2, z) => [g2 - z.real, 0],
   };

@@ -271,7 +271,8 @@ view("flow", ({ lambda, steps, alpha }, { figure, say }) => {
 // ----------------------------------------------------------------------------------------------------------- 5: Reflow
 const NOISE = {
   null: "no real data", inverted: "the current model, backwards", anchored: "the first model, backwards",
-  diffused: "backwards with noise", scattered: "backwards with noise and no score", redrawn: "drawn anew",
+  diffused: "backwards with noise", scored: "backwards with noise and its own score",
+  scattered: "backwards with noise and no score", redrawn: "drawn anew",
 };
 const about = scheme => `${scheme.title}: ${scheme.refreshed ? "the model in training, backwards" : NOISE[scheme.real]}`
   + (scheme.own === "redrawn" ? ", as for its own samples" : "");

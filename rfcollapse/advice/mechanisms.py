@@ -175,7 +175,7 @@ class Reflow(Mechanism):
     """τ > 0, variance of the noise on the model's input in training, where the flow's own noise has 1."""
     scheme: str = option("--scheme", "NAME", f"{', '.join(SCHEMES)} (fresh)", A_SCHEME, kind=str, default="fresh")
     """A row of `schemes.SCHEMES`."""
-    diffusion: float = option("--diffusion", "E", "ε of oras and naive_oras (.5)", check.nonnegative, default=0.5)
+    diffusion: float = option("--diffusion", "E", "ε of the kinds of oras (.5)", check.nonnegative, default=0.5)
     """ε ≥ 0 of the reverse SDE, in schemes that have one."""
 
     name = "reflow"

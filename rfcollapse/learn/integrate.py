@@ -1,4 +1,4 @@
-"""Flows followed in both directions: Euler, Heun or adaptive steps, and the reverse SDE with and without its score.
+"""Flows followed in both directions: Euler, Heun or adaptive steps, and a reverse SDE with a Gaussian's score or none.
 
 A model is any callable v(t, x) on one sample, such as those of `rfcollapse.learn.velocity`; samples are rows, and
 keep their dtype. `steps` is N uniform steps, or a grid of N + 1 times from 0 to 1.
@@ -113,7 +113,7 @@ def paths(
     """x(t) at every time of the grid, from x(0) = noise on; see `generate`, "adaptive" aside."""
     check.one_of("method", method, METHODS[:2])
     times = time_grid(steps, noise.dtype)
-    step = _stepper(model, method, backward=False)
+    step = stepper(model, method, backward=False)
 
     def walk(x, span):
         following = step(x, *span)
@@ -149,8 +149,9 @@ def reverse_sde(
     """x(0) of dx = −v ds + (ε²/2) ∇ln p_t(x) ds + ε dW, s = 1 − t from 0 to 1, from x(1) = data (ORAS).
 
     The score is that of the Gaussian with the marginals given, ∇ln p_t = −Q_t⁻¹(x − μ_t): exact for a flow that is
-    linear in x, an approximation else. (Tweedie's formula for the score from v holds only for a model trained on
-    independent pairs.) x(0) is then noise as the model knows it, correlated with the data by √κ, κ = exp(−∫ ε²/Q_t dt).
+    linear in x; else data of the model's own law do not come back as N(0, I), as they do from `density.reverse_sde`,
+    which has the model's own score. x(0) is then noise as a Gaussian model knows it, correlated with the data by √κ,
+    κ = exp(−∫ ε²/Q_t dt).
 
     Each step of the flow stands between two halves of the Ornstein–Uhlenbeck process, solved exactly, so that the
     marginals are kept for any ε and N.
@@ -168,7 +169,7 @@ def reverse_sde(
     half = diffusion**2 * jnp.abs(jnp.diff(times)).astype(jnp.float64) / 2
     kicks = _kicks(marginals, half, data.shape[1])
     kicks = jax.tree.map(lambda entry: entry.astype(data.dtype), kicks)
-    step = _stepper(model, method, backward=True)
+    step = stepper(model, method, backward=True)
 
     def one_sample(key, x):
         def one_step(x, inputs):
@@ -223,7 +224,7 @@ def _kicks(marginals, half, d):
 
 def _ends(model, x, times, method, at_once, *, backward):
     check.one_of("method", method, METHODS)
-    step = _stepper(model, method, backward=backward)
+    step = stepper(model, method, backward=backward)
 
     def walk(x):
         return jax.lax.scan(lambda x, span: (step(x, *span), None), x, (times[:-1], times[1:]))[0]
@@ -233,7 +234,7 @@ def _ends(model, x, times, method, at_once, *, backward):
     return jax.lax.map(walk, x, batch_size=at_once or len(x))
 
 
-def _stepper(model, method, *, backward):
+def stepper(model, method, *, backward):
     """x at t_next from x, t and t_next."""
     if isinstance(model, Denoiser):
         if method != "euler":

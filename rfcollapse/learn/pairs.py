@@ -16,7 +16,8 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Float32, PRNGKeyArray
 
 from .. import check
-from . import devices, integrate
+from ..schemes import STOCHASTIC
+from . import density, devices, integrate
 from .integrate import Integrator
 from .plan import Plan
 
@@ -89,10 +90,9 @@ def make_pairs(key: PRNGKeyArray, source: PairSource, models: eqx.Module, anchor
     own = _on_rows(Integrator.generate, source, models, noise)
     if kind == "inverted":
         real_noise = inverted(source, models)
-    elif kind in ("diffused", "scattered"):
+    elif kind in STOCHASTIC:
         strength = jnp.full(plan.seeds, plan.diffusion)
-        reverse = _diffuse if kind == "diffused" else _scatter
-        real_noise = _on_rows(reverse, source, models, real, source.probe, strength, key=key_sde)
+        real_noise = _on_rows(_REVERSED[kind], source, models, real, source.probe, strength, key=key_sde)
     else:
         real_noise = anchor if kind == "anchored" else _blank(source, real.shape[1])
     weight = _weight(key_weight, source)
@@ -160,16 +160,22 @@ def _on_each_seed(params, *arrays, function, static, integrator, mesh):
 
 def _diffuse(integrator, model, data, probe, diffusion, key):
     marginals = integrate.marginals(model, probe, **integrator.options)
-    return _reversed(key, integrator, model, data, marginals, diffusion)
+    return _reversed(integrate.reverse_sde, key, integrator, diffusion, model, data, marginals)
+
+
+def _score(integrator, model, data, probe, diffusion, key):
+    return _reversed(density.reverse_sde, key, integrator, diffusion, model, data)
 
 
 def _scatter(integrator, model, data, probe, diffusion, key):
-    return _reversed(key, integrator, model, data, None, diffusion)
+    return _reversed(integrate.reverse_sde, key, integrator, diffusion, model, data, None)
 
 
-def _reversed(key, integrator, model, data, marginals, diffusion):
-    options = {"diffusion": diffusion, "at_once": integrator.at_once} | integrator.options
-    return integrate.reverse_sde(key, model, data, marginals, **options)
+def _reversed(reverse, key, integrator, diffusion, *given):
+    return reverse(key, *given, diffusion=diffusion, at_once=integrator.at_once, **integrator.options)
+
+
+_REVERSED = dict(zip(STOCHASTIC, (_diffuse, _score, _scatter)))
 
 
 def _weight(key, source):

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from .. import check
-from ..schemes import OWN_KINDS, REAL_KINDS, SCHEMES, Scheme
+from ..schemes import OWN_KINDS, REAL_KINDS, SCHEMES, STOCHASTIC, Scheme
 from . import integrate
 from .integrate import Integrator, Steps
 from .velocity import NETS, PARAMETRISATIONS
@@ -132,7 +132,7 @@ class Plan(Checked):
     pairs: int = whole(1, 8192)
     """own samples made in a round"""
     diffusion: float = number(check.nonnegative, 0.5)
-    """strength of the noise in the reverse SDE of oras"""
+    """strength of the noise in the reverse SDE of oras, scored_oras and naive_oras"""
     steps: Steps | tuple[float, ...] = 40
     """of sampling and inversion: their number, or in Python a grid of times; of no effect on the method adaptive"""
     method: str = choice(integrate.METHODS, "heun")
@@ -164,7 +164,7 @@ class Plan(Checked):
         check.one_of(f"real noise of {self.scheme!r}", self.recipe.real, (None, *REAL_KINDS))
         if self.recipe.refreshed and self.recipe.real != "inverted":
             raise ValueError(f"only inverted real noise can be refreshed; {self.scheme!r} has {self.recipe.real!r}")
-        if self.recipe.real in ("diffused", "scattered") and self.method == "adaptive":
+        if self.recipe.real in STOCHASTIC and self.method == "adaptive":
             raise ValueError("method must be 'euler' or 'heun' for the reverse SDE; got 'adaptive'")
 
     @property

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..learn.plan import Plan
+from ..schemes import STOCHASTIC
 from ..theory import flow
 
 BLANK = 1e-12  # of the largest variance; theory wants variances > 0, and what is smaller counts as this much
@@ -81,7 +82,7 @@ def _trajectory(plan):
             "of a linear denoiser in Euler steps, from the measured first model on",
         )
         options["steps"] = steps
-    elif plan.recipe.real in ("diffused", "scattered"):  # the first model's pairs were independent
+    elif plan.recipe.real in STOCHASTIC:  # the first model's pairs were independent
         options["initial_angle"] = np.pi / 2
 
     def from_first_model(real, first, rounds):

@@ -301,6 +301,7 @@ class TestFormulas:
                 "inverted": (inverter**-0.5, 0),
                 "anchored": (first**-0.5, 0),
                 "diffused": (np.exp(-forgotten / 2) * inverter**-0.5, 1 - np.exp(-forgotten)),
+                "scored": (np.exp(-forgotten / 2) * inverter**-0.5, 1 - np.exp(-forgotten)),
                 "scattered": (inverter**-0.5, forgotten),
                 "redrawn": (0, 1),
             }[row.real]

@@ -50,7 +50,7 @@ def law(scheme, rounds):
             variance.append(((1 - ALPHA) * variance[-1] + RIDGE) / (1 - ALPHA + RIDGE))
         return np.stack(variance)
     options = {"real_fraction": ALPHA, "ridge": RIDGE, "diffusion": 0.5}
-    if SCHEMES[scheme].real == "diffused":
+    if SCHEMES[scheme].real in ("diffused", "scored"):
         options["initial_angle"] = np.pi / 2
     return np.asarray(flow.scheme_trajectory(scheme, VARIANCES, rounds, **options))
 
@@ -120,7 +120,7 @@ def test_all_schemes_share_one_compilation():
     assert len(sizes) == 1
 
 
-@pytest.mark.parametrize("scheme, warm", [("anchored", False), ("oras", True)])
+@pytest.mark.parametrize("scheme, warm", [("anchored", False), ("oras", True), ("scored_oras", False)])
 def test_a_run_continued_is_the_run_uninterrupted(scheme, warm):
     settings = {"scheme": scheme, "real_fraction": 0.3, "ridge": 0.1, "warm_start": warm, **TINY}
     seen: list[ReflowRound] = []

@@ -7,7 +7,8 @@ other α is real, x1 ~ N(0, λ0). Which kind of noise x0 belongs to either is a 
           "redrawn"     x0 ~ N(0, 1), independent
     real  "inverted"    x0 = x1/g; where the scheme refreshes its pairs, x1/g' with g' of the model in training
           "anchored"    x0 = x1/g₁, inverted by a first model
-          "diffused"    x0 = √κ x1/g + noise of variance 1−κ: the reverse SDE with diffusion ε and the model's own score
+          "diffused"    x0 = √κ x1/g + noise of variance 1−κ: the reverse SDE with diffusion ε and a Gaussian's score
+          "scored"      the same: of a Gaussian model this is its own score
           "scattered"   x0 = x1/g + noise of variance −ln κ: the same SDE without its score
           "redrawn"     x0 ~ N(0, 1), independent
 
@@ -110,7 +111,7 @@ def scheme_coupling(row, direction):
 
     Q1 = (1−α)g² + αλ0, Q0 = 1−α + αq and c = (1−α)g + αb (without g where own noise is redrawn), with (q, b) =
     (λ0/g², λ0/g) for inverted, (λ0/g'², λ0/g') for refreshed, (λ0/g₁², λ0/g₁) for anchored, (1−κ + κλ0/g², √κ λ0/g) for
-    diffused, (λ0/g² − ln κ, λ0/g) for scattered and (1, 0) for redrawn real pairs. Ours.
+    diffused and scored, (λ0/g² − ln κ, λ0/g) for scattered and (1, 0) for redrawn real pairs. Ours.
 
     Pairs (x1/g', x1) fulfil the balance law of g' by themselves, so that real pairs refreshed by the model in training
     only weaken the own ones against the ridge: g'² = ((1−α)g² + τ)/(1−α + τ), Reflow at the ridge τ/(1−α).
@@ -209,6 +210,7 @@ REAL = {
     "inverted, refreshed": _refreshed,
     "anchored": _anchored,
     "diffused": _diffused,
+    "scored": _diffused,
     "scattered": _scattered,
     "redrawn": _redrawn,
 }

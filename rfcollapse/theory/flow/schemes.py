@@ -44,7 +44,7 @@ def scheme_trajectory(
         ridge: τ ≥ 0.
         initial_variance: g² > 0 of the first model, however it was trained; None is λ0.
         anchor_variance: g₁² > 0 of the model that inverts in "anchored"; None is the initial variance.
-        diffusion: ε ≥ 0 of the reverse SDE in "oras" and "naive_oras".
+        diffusion: ε ≥ 0 of the reverse SDE in "oras", "scored_oras" and "naive_oras".
         initial_angle: Θ in [0, π] of the pairs that the first model was trained on (π/2: independent). Given, κ of the
             reverse SDE follows the angle of every model's own path; None takes every path as straight, κ = e^(−ε²/g).
 
@@ -67,12 +67,12 @@ def scheme_trajectory(
 def scheme_limit(row, start):
     """The g² at which α(g² E x0² − λ0) + τ(g² − 1) = 0, E x0² of the real pairs: reached from any start. Ours.
 
-    1 (reflow, ra, ora); (αλ0 + τ)/(αq + τ) with q = λ0/g₁² (anchored) or 1 (fresh, self_consuming); for oras
-    (α(1−κ)λ0 + τ)/(α(1−κ) + τ), where κ = e^(−ε²/g) is taken at the fixed point itself; for naive_oras
-    g = 2τ/(αε² + √(α²ε⁴ + 4τ²)), zero without ridge. The left side grows with g² for every kind of noise, so that the
-    root is unique: found by bisection, and one step of Newton's method, which is exact where the left side is straight
-    and lets the limit be differentiated. Where nothing pulls (τ = 0 and pairs that obey the current model's law, or
-    α = 0, or ε = 0), every model is a fixed point: the initial variance.
+    1 (reflow, ra, ora); (αλ0 + τ)/(αq + τ) with q = λ0/g₁² (anchored) or 1 (fresh, self_consuming); for oras, with its
+    own score or a Gaussian's, (α(1−κ)λ0 + τ)/(α(1−κ) + τ), where κ = e^(−ε²/g) is taken at the fixed point itself; for
+    naive_oras g = 2τ/(αε² + √(α²ε⁴ + 4τ²)), zero without ridge. The left side grows with g² for every kind of noise, so
+    that the root is unique: found by bisection, and one step of Newton's method, which is exact where the left side is
+    straight and lets the limit be differentiated. Where nothing pulls (τ = 0 and pairs that obey the current model's
+    law, or α = 0, or ε = 0), every model is a fixed point: the initial variance.
 
     Paths are taken as straight here. In oras their true angle (`initial_angle` of `scheme_trajectory`) moved the limit
     by at most 2.5 % for λ0 from 0.1 to 10, ε from 0.3 to 2, α from 0.1 to 0.7 and τ from 0.05 to 0.2.

@@ -49,6 +49,7 @@ def weighted_pairs(row, variance, memory=None, scatter=None, training=None):
         "inverted": data / np.sqrt(training or variance),
         "anchored": data / np.sqrt(ANCHOR),
         "diffused": memory * data / gain + np.sqrt(max(1 - memory**2, 0)) * noise,
+        "scored": memory * data / gain + np.sqrt(max(1 - memory**2, 0)) * noise,
         "scattered": data / gain + np.sqrt(spreading if scatter is None else scatter) * noise,
     }[row.real]
     share = 0.0 if row.real is None else FRACTION
@@ -262,6 +263,7 @@ def test_hard_corners_in_extended_precision():
                             "inverted": real / inverting,
                             "anchored": real / anchor,
                             "diffused": 1 + (real / g2 - 1) * kappa,
+                            "scored": 1 + (real / g2 - 1) * kappa,
                             "scattered": real / g2 + Decimal("0.01") / g2.sqrt(),
                             "redrawn": Decimal(1),
                             None: Decimal(1),
