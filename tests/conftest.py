@@ -53,6 +53,7 @@ SLOW = (
     "simulate/test_flow", "advice/test_budget", "proofs/test_proofs", "book/test_page", "advice/test_rule",
     "claims/test_reproduce", "learn/test_integrate", "claims/test_notebooks", "runs/test_looks",
     "simulate/test_regression", "learn/test_velocity", "theory/anydata/test_heat", "test_float64",
+    "measure/test_euler", "measure/test_transport",
     "advice/test_field", "test_package", "test_fuzz_arguments", "advice/test_fuzz_tables", "advice/test_samples",
 )  # fmt: skip
 
