@@ -18,8 +18,9 @@ BELOW = {
 # The house as it was built; contracts, history and repetitions of claims, neighbouring laws; laws of any data, and
 # denoisers trained against them; losses read beside samples, and runs from a lost start; other people's data: their
 # tables, a monitor that does not mistake them, runs and states that survive what happens to them, float64 of its own;
-# the density of a network's own paths, and the reverse SDE that keeps it.
-CODE_LINES = 5300 + 350 + 510 + 126 + 1138 + 87
+# the density of a network's own paths, and the reverse SDE that keeps it; of trained flows, what their steps lose and
+# where their transport cost goes, and the law that exact steps hand on.
+CODE_LINES = 5300 + 350 + 510 + 126 + 1138 + 87 + 147
 
 
 def name(path):
