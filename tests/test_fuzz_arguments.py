@@ -36,8 +36,8 @@ LONG_RUNS = [
     ("reflow", "--data"), ("reflow --data two_moons", "--scheme"),
     ("reflow --data two_moons --scheme ra", "--rounds"),
     *((f"reflow --data {data} --scheme ra --rounds 0 --out new", shown) for data, shown in (
-        ("nodata", "'nodata'"), ("missing.npy", "missing.npy"), ("folder", "folder: a folder"), ("folder.npy", "folder.npy"),
-        ("\0", "''"), ("gaussian:", "'gaussian:'"), ("gaussian:1,x", "'gaussian:1,x'"),
+        ("nodata", "'nodata'"), ("missing.npy", "missing.npy"), ("folder", "folder: a folder"),
+        ("folder.npy", "folder.npy"), ("\0", "''"), ("gaussian:", "'gaussian:'"), ("gaussian:1,x", "'gaussian:1,x'"),
         ("gaussian:nan", "'gaussian:nan'"), ("gaussian:1,-inf", "'gaussian:1,-inf'"),
         ("gaussian:-1", "'gaussian:-1'"), ("mnist:missing", "missing"),
         ("cifar:x.npy", "x.npy"), ("mnist:", "'mnist:'"), ("text.npy", "text.npy"), ("empty.npy", "empty.npy"),

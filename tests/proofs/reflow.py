@@ -186,6 +186,33 @@ def scattered_noise(whole=1):
     return vanishes(of_ratio - whole * diffusion**2 / moment)
 
 
+@certificate("exact", half=(R("0.49"), 1))
+def own_score_keeps_any_law(half=R(1, 2)):
+    """dx = −v ds + ½ε²∇ln p_t ds + ε dW, s = 1−t, has the density p_{1−s} if ∂_t p = −div(pv): Fokker and Planck."""
+    places, diffusion = sp.symbols("x y", real=True), sp.Symbol("epsilon", positive=True)
+    p, *v = (sp.Function(name)(*places, t) for name in ("p", "v", "w"))
+    drift = [-speed + half * diffusion**2 * sp.diff(sp.log(p), x) for x, speed in zip(places, v)]
+    backwards = sum(sp.diff(p * speed, x) for x, speed in zip(places, v))  # ∂_s p_{1−s} = −∂_t p
+    flux = [pull * p - diffusion**2 / 2 * sp.diff(p, x) for x, pull in zip(places, drift)]
+    return vanishes(sp.expand(backwards + sum(sp.diff(one, x) for x, one in zip(places, flux))))
+
+
+@certificate("exact", half=(R("0.49"), 1), turn=(0, R("0.99")))
+def langevin_in_the_noise(half=R(1, 2), turn=1):
+    """In z with x = X(z) the stochastic part is dz = (D' − Dz) ds + √(2D) dW, D = ½ε²/X'²: it keeps N(0, 1).
+
+    Itô's rule for z(x), z' = 1/X', z'' = −X''/X'³, and p(X(z)) = φ(z)/X'(z).
+    """
+    z, diffusion = sp.Symbol("z", real=True), sp.Symbol("epsilon", positive=True)
+    slope = sp.diff(sp.Function("X")(z), z)
+    score = (-z - sp.diff(slope, z) / slope) / slope  # ∂ ln p/∂x
+    drift = diffusion**2 / 2 * (score / slope - sp.diff(slope, z) / slope**3)
+    spread = half * diffusion**2 / slope**2
+    kept = sp.exp(-(z**2) / 2)
+    flux = (sp.diff(spread, z) - turn * spread * z) * kept - sp.diff(spread * kept, z)
+    return vanishes(sp.expand(drift - sp.diff(spread, z) + turn * spread * z), sp.simplify(flux))
+
+
 @certificate("exact", power=(0, 2))
 def tweedie_needs_fresh_pairs(power=1):
     """Tweedie's (tv − x)/(1−t) is the score −x/Q_t after independent pairs; after own ones it is −x/(1−t)s, not −x/s².
