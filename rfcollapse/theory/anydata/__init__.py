@@ -12,13 +12,15 @@ points, in one dimension. The laws are ours unless a source is named.
     quantiles   the same for what is narrower than any grid
     points      two points: their approach, and the levels at which real data hold them
     heat        small noise: the heat equation, backwards or forwards
-    euler       what Euler's steps of a flow lose, and the law that they hand on
+    euler       what Euler's steps of a flow lose
+    flow_rounds rounds of a flow on its own samples, N Euler steps each
     shape       cumulants under a linear denoiser
 """
 
 from .bounds import variance_ceiling, variance_floor
 from .densities import density_round
-from .euler import euler_loss, euler_loss_rate, euler_round
+from .euler import euler_loss, euler_loss_rate
+from .flow_rounds import Components, components, flow_round, flow_settled, flow_variances
 from .heat import entropy_rate, fisher_information, heat_rate
 from .loss_law import cost_after, settled_fraction, settled_variance, variance_after
 from .points import two_points_levels, two_points_variance
@@ -26,14 +28,18 @@ from .quantiles import quantile_round
 from .shape import cumulant_factor
 
 __all__ = [
+    "Components",
+    "components",
     "cost_after",
     "cumulant_factor",
     "density_round",
     "entropy_rate",
     "euler_loss",
     "euler_loss_rate",
-    "euler_round",
     "fisher_information",
+    "flow_round",
+    "flow_settled",
+    "flow_variances",
     "heat_rate",
     "quantile_round",
     "settled_fraction",

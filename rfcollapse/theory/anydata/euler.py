@@ -1,4 +1,4 @@
-"""What N uniform Euler steps of the exact velocity lose, for any density in one dimension, round by round. Ours.
+"""What N uniform Euler steps of the exact velocity lose in one round, for any density in one dimension. Ours.
 
 x0 ~ N(0, 1), x1 of the density p, v(x, t) = E[x1 − x0 | x_t = x]. The Gaussian law, `theory.flow.euler_gain`, is not a
 floor here: heavy tails lose more, points and modes less.
@@ -17,10 +17,9 @@ from ... import check
 from ...check import Count
 from .densities import COARSEST, Points, Values, masses_of, resolved
 from .posterior import AT_ONCE, REACH, blurred, inverse, posterior
-from .quantiles import Masses, Quantiles
 
 NODES = (1001, 2001, 4001, 8001, 16_001, 32_001)  # of the noise x0, an even grid: as many as it takes
-ALLOWED, HANDED_ON = 1e-9, 1e-6  # of the second moment, change from one number of nodes to the next; of a law's
+ALLOWED = 1e-9  # of the second moment, change from one number of nodes to the next
 MOST_TIMES, FEWEST_TIMES = 16, 6  # of the Gauss–Legendre rule in t
 
 
@@ -48,49 +47,13 @@ def euler_loss(points: Points, density: Values, steps: Count) -> Float[Array, ""
     mass = masses_of(points, density)
     if steps > 1:
         resolved(points, 1 / (steps - 1))
-    found, chance = _settled(points, mass, steps, ALLOWED)
-    return mass @ points**2 - chance @ found**2
-
-
-@check.arguments
-def euler_round(
-    quantiles: Quantiles, mass: Masses, steps: Count
-) -> tuple[Float[Array, " next"], Float[Array, " next"]]:
-    """The law of what N uniform Euler steps of the exact velocity make of N(0, 1): quantiles, and the mass of each.
-
-    What one round of a self-consuming flow hands on to the next; `euler_loss` is what that lacks in E|x|².
-
-    Args:
-        quantiles: increasing values that x1 takes, as of a set of points, or of a density at levels of your choice.
-        mass: the probability of each, adding up to 1.
-        steps: N ≥ 1.
-
-    Returns:
-        Quantiles and masses of the next round's data, as many as it takes for five digits of the second moment.
-
-    Example:
-        >>> import numpy as np
-        >>> from rfcollapse.theory import anydata, flow
-        >>> law = np.linspace(-18, 18, 501), np.exp(-np.linspace(-9, 9, 501) ** 2 / 2)
-        >>> law = law[0], law[1] / law[1].sum()  # of variance 4
-        >>> for _ in range(2):
-        ...     law = anydata.euler_round(*law, 10)
-        >>> print(f"{law[1] @ law[0] ** 2:.4f}, {flow.euler_gain(flow.euler_gain(4.0, 10) ** 2, 10) ** 2:.4f}")
-        2.2390, 2.2390
-    """
-    return _settled(quantiles, mass, steps, HANDED_ON)
-
-
-def _settled(atoms, mass, steps, allowed):
-    """Where the steps take an even grid of noise, made finer until the second moment stands still; and its mass."""
-    log_mass, second, coarse = jnp.log(mass), mass @ atoms**2, jnp.inf
+    log_mass, second, coarse = jnp.log(mass), mass @ points**2, jnp.inf
     for nodes in NODES:
-        found, chance = _stepped(atoms, log_mass, steps, nodes)
-        fine = chance @ found**2
-        if abs(fine - coarse) <= allowed * second:
-            return found, chance
+        fine = _stepped(points, log_mass, steps, nodes)
+        if abs(fine - coarse) <= ALLOWED * second:
+            return second - fine
         coarse = fine
-    raise ValueError(f"the flow of this law is too steep: its modes are too narrow for {NODES[-1]} paths")
+    raise ValueError(f"the flow of this density is too steep: its modes are too narrow for {NODES[-1]} paths")
 
 
 @check.arguments
@@ -155,7 +118,7 @@ def _pushed(points, mass, level, times):
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _stepped(points, log_mass, steps, nodes):
-    """x̂_N from an even grid of noise, and the mass of each."""
+    """E|x̂_N|²."""
     noise = jnp.linspace(-REACH, REACH, nodes)
     chance = jnp.exp(-(noise**2) / 2)
 
@@ -164,4 +127,4 @@ def _stepped(points, log_mass, steps, nodes):
         mean, *_ = posterior(points, log_mass, 1 - t, x, scale=t)
         return x + (mean - x) / (steps - i)
 
-    return jax.lax.fori_loop(0, steps, step, noise), chance / chance.sum()
+    return chance @ jax.lax.fori_loop(0, steps, step, noise) ** 2 / chance.sum()
