@@ -47,7 +47,8 @@ def in_float64():
 # Whole modules that compile, train, draw many runs or start other programs, the longest first, for a long one that
 # starts last is waited for; `make test-fast` leaves them out.
 SLOW = (
-    "benchmarks/test_gpu", "simulate/test_reduced", "learn/test_reflow", "learn/test_train", "runs/test_run",
+    "advice/test_shapes", "benchmarks/test_gpu", "simulate/test_reduced", "learn/test_reflow", "learn/test_train",
+    "runs/test_run", "theory/anydata/test_flow_rounds",
     "simulate/test_resampling", "benchmarks/test_bench", "simulate/test_dae", "test_doctests", "learn/test_unet",
     "theory/anydata/test_euler", "theory/anydata/test_densities", "learn/test_denoise", "theory/anydata/test_points",
     "simulate/test_flow", "advice/test_budget", "proofs/test_proofs", "book/test_page", "advice/test_rule",

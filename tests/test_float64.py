@@ -24,6 +24,7 @@ COMPUTED = {
     "schemes": lambda: flow.scheme_coupling("oras", GRID, real_fraction=0.3),
     "without a check": lambda: resampling.mean_std_factor(np.arange(2, 9)),
     "points": lambda: anydata.two_points_levels(3.0, 1.0, 0.1),
+    "rounds": lambda: anydata.flow_settled(anydata.components(np.sort(ROWS, axis=0)), 3, 0.3),
     "dae": lambda: simulate_dae.run(KEY, np.diag([4.0, 1.0]), samples=9, noise_std=1.0, rounds=2, seeds=2),
     "flow": lambda: simulate_flow.run(KEY, np.diag([4.0, 1.0]), samples=9, steps=3, rounds=2, seeds=2),
     "regression": lambda: regression.run(KEY, 2, samples=5, rounds=2),

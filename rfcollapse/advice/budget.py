@@ -21,7 +21,7 @@ class Needed(NamedTuple):
     fraction: float
     """α for the spectrum as measured; inf where even α = 1 does not do."""
     low: float
-    """Lower end of the 95 % interval for the sampling of the spectrum: the mechanism is taken as given."""
+    """Lower end of the 95 % interval for the sampling of spectrum and shapes: the mechanism is taken as given."""
     high: float
     """Upper end: the one to use."""
 
@@ -49,10 +49,9 @@ def needed_fraction(spectrum: Spectrum, mechanism: Mechanism, retention: float, 
         wanted = min(max(wanted, 0.0), 1.0)
         return float(mechanisms.required_fraction(mechanism, spectrum.variances, wanted, every=every))
 
-    fraction, without = needs(float(check.fraction("retention", retention))), spectrum.without
-    kept = mechanisms.retained(mechanism, without, min(fraction, 1.0), every=every)
-    error = rates.jackknife_error(np.asarray(mechanisms.total_share(kept, without)))
-    slack = float(rates.half_width(error, len(without), CONFIDENCE))
+    fraction = needs(float(check.fraction("retention", retention)))
+    kept = mechanisms.total_share(*mechanism.without(spectrum, min(fraction, 1.0), every=every))
+    slack = float(rates.half_width(rates.jackknife_error(np.asarray(kept)), len(kept), CONFIDENCE))
     return Needed(fraction, needs(retention - slack), needs(retention + slack))
 
 
@@ -172,6 +171,12 @@ def report(
         path = mechanisms.trajectory(mechanism, real, fractions)[-every:]
         total, poorest = mechanisms.total_share(path, real[None]), mechanisms.share(path, real[None]).min(axis=1)
         ahead[name] = {"real": float(fractions.sum()), "total": float(total.min()), "poorest": float(poorest.min())}
+    gaussian, plain = None, mechanism.shapeless
+    if plain is not mechanism:
+        named = needed_fraction(spectrum, plain, retention, every=every)
+        keeps = mechanisms.retained(mechanism, real, min(named.fraction, 1.0), every=every)
+        gaussian = named._asdict() | {"keeps": float(mechanisms.total_share(keeps, real))}
+        gaussian["unsafe"] = named.fraction < needed.low
     return {
         "mechanism": mechanism.name,
         "assumptions": mechanism.assumptions,
@@ -183,6 +188,7 @@ def report(
         "every": every,
         "rounds": rounds,
         "needed": needed._asdict(),
+        "gaussian": gaussian,
         "needed_for_each": float(each.max()),
         "reachable": int(np.isfinite(each).sum()),
         "real_fraction": used,

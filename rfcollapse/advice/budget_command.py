@@ -42,6 +42,7 @@ def command(options) -> int:
         raise ValueError("--value, --cost-per-sample and --samples (rows in the pool of a round) go together")
     opened = open_samples(options.data, columns=options.columns)
     measured = spectrum(opened)
+    mechanism = mechanism.fitted(opened, measured)
     asked = {"retention": options.retain, "every": options.every, "rounds": options.rounds}
     answer = {"data": options.data, "notes": opened.notes, "warnings": _warnings(measured, opened.names)}
     answer |= report(measured, mechanism, real_fraction=options.real_fraction, **asked)
@@ -109,6 +110,7 @@ def _text(answer):
         f"life: rounds without real data until {answer['end']}",
         "",
         _needed(answer, wanted),
+        *([_gaussian(answer["gaussian"])] if answer["gaussian"] else []),
         f"In every direction: {_fraction(answer['needed_for_each'])}; {answer['reachable']} of {count} can be kept so.",
     ]
     if answer["rows"] < 10 * count:
@@ -143,6 +145,12 @@ def _needed(answer, wanted):
         f"To keep {wanted} of the total variance: real fraction α = {fraction:.3g} {when} ({CONFIDENCE:.0%} interval "
         f"for the sampling of your rows: {_fraction(low)} to {_fraction(high)}; use the upper end)."
     )
+
+
+def _gaussian(named):
+    """What the law for Gaussian data would have said, and whether that is too little."""
+    said = f"The Gaussian law would have named {_fraction(named['fraction'])}, which keeps {named['keeps']:.1%} here"
+    return f"UNSAFE {said}: too little for these tails." if named["unsafe"] else f"{said}."
 
 
 def _fraction(x):

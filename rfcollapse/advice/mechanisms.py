@@ -20,6 +20,8 @@ from ..schemes import SCHEMES, mixed
 from ..theory import dae as dae_law
 from ..theory import flow as flow_law
 from .retention import required_fraction, retained, share, total_share, trajectory  # noqa: F401
+from .samples import NULL, Samples, Spectrum
+from .shapes import Shapes, shapes
 
 SEVERAL = partial(check.integer, minimum=2)
 A_SCHEME = partial(check.one_of, allowed=SCHEMES)
@@ -68,6 +70,19 @@ class Mechanism(abc.ABC):
     def assumptions(self) -> str:
         """What must hold for its law to hold."""
         return self.assumes.format(**asdict(self))
+
+    def fitted(self, samples: Samples, spectrum: Spectrum) -> "Mechanism":
+        """The same for data of the shape of these samples; itself, where shape makes no difference or none is known."""
+        return self
+
+    @property
+    def shapeless(self) -> "Mechanism":
+        """What was `fitted`."""
+        return self
+
+    def without(self, spectrum: Spectrum, fraction: float, *, every: int = 1):
+        """Variances kept where each of the groups of rows is left out, and those groups' real ones, (groups, d)."""
+        return retained(self, spectrum.without, fraction, every=every), spectrum.without
 
     @property
     def beyond(self) -> str:
@@ -159,6 +174,60 @@ class Flow(Mechanism):
 
     def lifetime(self, real):
         return flow_law.self_consuming_lifetime(real, float(self.steps))
+
+    def fitted(self, samples, spectrum):
+        return ShapedFlow(self.steps, shapes(samples, spectrum, self))
+
+
+class ShapedFlow(Flow):
+    """λ' = λ0 h(g_N(m)²/λ0): `Flow` for samples that need not be Gaussian, h of their `shapes`; made by `Flow.fitted`.
+
+    A law is known here by the variance that the Gaussian law would have in its place, m, h(λ/λ0) being its own. That is
+    exact, as far as `shapes` is, in the first round and where rounds with real data in each of them settle. On the way
+    without real data, and where they come now and then, shapes are others: there it is an estimate, mostly too low.
+
+    Example:
+        >>> from rfcollapse.advice import mechanisms, samples
+        >>> table = samples.open_samples("gaussian:4")
+        >>> spectrum = samples.spectrum(table)
+        >>> law = mechanisms.Flow(3).fitted(table, spectrum)
+        >>> law.shapeless == mechanisms.Flow(3)
+        True
+    """
+
+    def __init__(self, steps: int, shapes: Shapes):
+        super().__init__(steps)
+        object.__setattr__(self, "shapes", shapes)
+
+    __eq__, __hash__ = object.__eq__, object.__hash__  # samples are not compared
+
+    @property
+    def shapeless(self):
+        return Flow(self.steps)
+
+    @property
+    def assumptions(self):
+        k, d = len(self.shapes.law.mean), len(self.shapes.log_kept)
+        said = self.assumes.replace("Gaussian directions, ", "").format(steps=self.steps)
+        rest = f", Gaussian in the {d - k} others" if d > k else ""
+        return f"{said}; shape: the marginals of {k} principal directions, smoothed and as if independent{rest}"
+
+    def one_round(self, variance, fraction, real):
+        known = self.shapes
+        there = real * known.gaussian(variance / real)
+        return real * known.kept(super().one_round(there, fraction, real) / real)
+
+    def limit(self, real, fraction):
+        return real * self.shapes.kept(retained(self.shapeless, real, fraction) / real)
+
+    @check.in_float64
+    def without(self, spectrum, fraction, *, every=1):
+        kept, real = super().without(spectrum, fraction, every=every)
+        known, variances = self.shapes, spectrum.variances
+        k, level = len(known.law.mean), retained(self, variances, fraction, every=every)
+        shaped = level[None, :k] * known.left_out(known.gaussian(level / variances))
+        shaped_real = np.maximum(known.without.total, NULL * variances[:k])
+        return tuple(np.concatenate([x, y[:, k:]], axis=1) for x, y in ((shaped, kept), (shaped_real, real)))
 
 
 @dataclass(frozen=True)
