@@ -20,7 +20,7 @@ from ..schemes import SCHEMES, mixed
 from ..theory import dae as dae_law
 from ..theory import flow as flow_law
 from .retention import required_fraction, retained, share, total_share, trajectory  # noqa: F401
-from .samples import NULL, Samples, Spectrum
+from .samples import Samples, Spectrum
 from .shapes import Shapes, shapes
 
 SEVERAL = partial(check.integer, minimum=2)
@@ -223,11 +223,10 @@ class ShapedFlow(Flow):
     @check.in_float64
     def without(self, spectrum, fraction, *, every=1):
         kept, real = super().without(spectrum, fraction, every=every)
-        known, variances = self.shapes, spectrum.variances
-        k, level = len(known.law.mean), retained(self, variances, fraction, every=every)
-        shaped = level[None, :k] * known.left_out(known.gaussian(level / variances))
-        shaped_real = np.maximum(known.without.total, NULL * variances[:k])
-        return tuple(np.concatenate([x, y[:, k:]], axis=1) for x, y in ((shaped, kept), (shaped_real, real)))
+        known, k = self.shapes, len(self.shapes.law.mean)
+        level = retained(self, spectrum.variances, fraction, every=every) / spectrum.variances
+        shaped = known.real_without * np.asarray(known.shares_without(known.gaussian(level)))
+        return tuple(np.concatenate([x, y[:, k:]], axis=1) for x, y in ((shaped, kept), (known.real_without, real)))
 
 
 @dataclass(frozen=True)

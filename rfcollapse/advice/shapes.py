@@ -18,7 +18,7 @@ from tqdm import tqdm
 from .. import check
 from ..theory.anydata import Components, components, flow_round, flow_settled
 from .retention import retained
-from .samples import GROUPS, Samples, Spectrum
+from .samples import GROUPS, NULL, Samples, Spectrum
 
 DIRECTIONS, SHARE = 32, 0.99  # directions whose shape counts: those that make up 99 % of the variance, 32 at most
 ROWS = 65_536  # of which shapes are made: if there are more, every second, third, …
@@ -52,15 +52,24 @@ class Shapes(NamedTuple):
         """The inverse of h."""
         return _between(self.log_kept, self.log_gaussian, kept)
 
-    def left_out(self, gaussian: Float[Array, " d"]) -> Float[Array, "groups k"]:
-        """What is kept where a group of rows is left out, over what is kept with all, at such levels."""
+    def shares_without(self, gaussian: Float[Array, " d"]) -> Float[Array, "groups k"]:
+        """What is kept of the variance where a group of rows is left out, and α is such that the Gaussian law keeps so.
+
+        Where no α keeps so much with N steps, logarithms are taken to change in proportion.
+        """
         k = len(self.law.mean)
-        at = jax.vmap(jnp.interp, in_axes=(0, 0, None))
-        levels = self.log_gaussian[:k, : len(self.log_fraction)]
+        at, levels = jax.vmap(jnp.interp, in_axes=(0, 0, None)), self.log_gaussian[:k, : len(self.log_fraction)]
         fraction = jnp.exp(at(jnp.log(jnp.maximum(gaussian[:k], TINY)), levels, self.log_fraction))
-        whole = flow_settled(self.law, self.steps, fraction).total
+        whole = flow_settled(self.law, self.steps, fraction)
+        part = jnp.log(self.kept(gaussian)[:k]) / jnp.log(whole.total / self.law.total)
         groups = tqdm(zip(*self.without), "interval", len(self.without.mean), delay=2, leave=False)
-        return jnp.stack([flow_settled(Components(*one), self.steps, fraction).total / whole for one in groups])
+        kept = jnp.stack([flow_settled(Components(*one), self.steps, fraction, start=whole).total for one in groups])
+        return jnp.exp(jnp.log(jnp.maximum(kept / self.real_without, TINY)) * part[None])
+
+    @property
+    def real_without(self) -> Float[np.ndarray, "groups k"]:
+        """The variances where a group of rows is left out, not 0."""
+        return np.maximum(self.without.total, NULL * self.law.total)
 
 
 @check.in_float64
