@@ -212,6 +212,8 @@ class ShapedFlow(Flow):
         rest = f", Gaussian in the {d - k} others" if d > k else ""
         return f"{said}; shape: the marginals of {k} principal directions, smoothed and as if independent{rest}"
 
+    beyond = "Without real data, or with real data now and then, rounds have other shapes: there it is an estimate"
+
     def one_round(self, variance, fraction, real):
         known = self.shapes
         there = real * known.gaussian(variance / real)
@@ -252,6 +254,8 @@ class Reflow(Mechanism):
         "towards the noise's, 1, from above and from below; data in units of that noise"
     )
     end = "nine tenths of its distance from the noise's variance are gone"
+
+    beyond = "It is a law for Gaussian directions: a network may keep less of heavier tails, nobody knows how much"
 
     def one_round(self, variance, fraction, real):
         law = self._law(real, fraction)
