@@ -24,7 +24,7 @@ from ...check import Count, Fraction, Whole
 from .quantiles import Masses
 
 REACH = 6.0  # of ζ and z: the rest of a Laplace law is 2e-6 of its variance
-NODES = 49  # an error of .1 % of what a round loses of a Laplace law; 97 leave a tenth of that
+NODES = 49  # an error of .1 % of what a round loses of a Laplace law, a tenth of that with 97; see `components`, too
 WIDTH = 0.8  # δ over the grid's spacing: sums over ζ are integrals up to 2 exp(−2π² WIDTH²)
 STILL = 1e-6  # relative change of the variance in a round, with which it has settled
 MOST_ROUNDS = 5000
@@ -40,10 +40,14 @@ class Components(NamedTuple):
     """Of each component, ≥ 0."""
 
     @property
+    def square(self) -> Float[ArrayLike, "*batch"]:
+        """E x² of the law."""
+        return (self.variance + self.mean**2) @ _grid(self.mean.shape[-1])[0]
+
+    @property
     def total(self) -> Float[ArrayLike, "*batch"]:
         """The variance of the law, about its own mean."""
-        weight, *_ = _grid(self.mean.shape[-1])
-        return (self.variance + self.mean**2) @ weight - (self.mean @ weight) ** 2
+        return self.square - (self.mean @ _grid(self.mean.shape[-1])[0]) ** 2
 
 
 def ordered(name, value):
@@ -64,6 +68,8 @@ def components(
     """The law of some values, smoothed: component k is what has the normal scores ζ_k + δε, with its mean and variance.
 
     Value i has the scores from Φ⁻¹(mass below it) to Φ⁻¹(mass up to it). Mean and variance of the law stay as they are.
+    Between modes the map is steep, and too smooth here: of ±1.91 with a standard deviation of .6 a round of ten steps
+    then loses .628 of 4 with 49 nodes, .584 with 385, and .582 in truth (`euler_loss`), always too much.
 
     Args:
         quantiles: values in order, as samples sorted along axis 0, or points; further axes are laws of their own.
