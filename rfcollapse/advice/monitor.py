@@ -40,7 +40,7 @@ HAIR = 1e-6  # of a number: what float32 makes of equal ones
 TAILED = 5.0  # kurtosis − 1, from which on variance comes from a few rows: it may be small by their absence
 DEAD, TINY = 1e-30, 1e-300  # of the reference's variance; of anything
 SQUARED = 1e-8  # squared relative errors are no smaller
-STEADY = 0.5  # relative error, at most, of a column's variance in the reference
+STEADY, LIGHT = 0.25, 10.0  # relative error, at most, of a column's variance in the reference; kurtosis − 1 that may be
 RELIED = 0.5  # of the total: a round that could not show this loss says nothing
 MEMORISED = 0.05  # of the reference's rows found again: worth a word
 
@@ -95,7 +95,7 @@ def start(chunks: Callable[[], Iterator], name: str = "reference") -> State:
     if min(chosen.sum(), (~chosen).sum()) < FEWEST:
         raise ValueError(f"{name}: too few rows, {count}; {2 * FEWEST} that differ are needed in the reference")
     half = moments(part for part in _parts(chunks(), blind, chosen, powers) if len(part)).covariance
-    steady = powers.moments()[2] <= STEADY**2 * count
+    steady = powers.moments()[2] <= max(STEADY**2 * count, LIGHT)
     if not steady.any():
         raise ValueError(f"{name}: every column's variance rests on a few rows; more rows are needed, or no outliers")
     values, directions = np.linalg.eigh(half * np.outer(steady, steady))

@@ -473,6 +473,23 @@ def test_directions_beyond_those_followed_one_by_one_are_followed_together(
     assert f"level: surely {words} than" in printed and "in the directions beyond these; the directions" in printed
 
 
+def test_a_column_whose_variance_a_few_rows_make_is_not_judged_by_it(generator):
+    """As border pixels of garments: 2 % are not 0, and of these the largest make the variance."""
+
+    def rows(n):
+        inked = generator.random(n) < 0.02
+        return np.stack([np.where(inked, generator.lognormal(0, 1.3, n), 0.0), generator.standard_normal(n)], axis=1)
+
+    alarms, noted = 0, 0
+    for _ in range(20):
+        state = monitor.start(samples.open_samples(rows(2000)))
+        noted += "rests on a few far rows" in " ".join(state.reference.notes)
+        for _ in range(10):
+            state = monitor.add(state, samples.open_samples(rows(500)))
+            alarms += bool(monitor.judge(state).alarms)
+    assert alarms == 0 and noted == 20
+
+
 def test_a_chain_too_short_to_know_how_long_it_ought_to_be_is_not_judged(files, generator, capsys):
     chain = np.zeros((120, 3))
     for i in range(1, 120):
