@@ -210,9 +210,7 @@ class ShapedFlow(Flow):
         k, d = len(self.shapes.law.mean), len(self.shapes.log_kept)
         said = self.assumes.replace("Gaussian directions, ", "").format(steps=self.steps)
         rest = f", Gaussian in the {d - k} others" if d > k else ""
-        return f"{said}; shape: the marginals of {k} principal directions, smoothed and as if independent{rest}"
-
-    beyond = "Without real data, or with real data now and then, rounds have other shapes: there it is an estimate"
+        return f"{said}; shape: the marginals of {k} principal directions, smoothed and as if independent{rest}; an estimate where rounds go without real data"
 
     def one_round(self, variance, fraction, real):
         known = self.shapes
@@ -251,11 +249,10 @@ class Reflow(Mechanism):
     name = "reflow"
     assumes = (
         "Reflow of a linear velocity model with ridge {ridge:g}, real pairs by the scheme {scheme!r}; variances drift "
-        "towards the noise's, 1, from above and from below; data in units of that noise"
+        "towards the noise's, 1, from above and from below; data in units of that noise, Gaussian directions (networks "
+        "may keep less of heavier tails, nobody knows how much)"
     )
     end = "nine tenths of its distance from the noise's variance are gone"
-
-    beyond = "It is a law for Gaussian directions: a network may keep less of heavier tails, nobody knows how much"
 
     def one_round(self, variance, fraction, real):
         law = self._law(real, fraction)
