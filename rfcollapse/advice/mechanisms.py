@@ -210,7 +210,8 @@ class ShapedFlow(Flow):
         k, d = len(self.shapes.law.mean), len(self.shapes.log_kept)
         said = self.assumes.replace("Gaussian directions, ", "").format(steps=self.steps)
         rest = f", Gaussian in the {d - k} others" if d > k else ""
-        return f"{said}; shape: the marginals of {k} principal directions, smoothed and as if independent{rest}; an estimate where rounds go without real data"
+        shape = f"shape: the marginals of {k} principal directions, smoothed and as if independent{rest}"
+        return f"{said}; {shape}; an estimate where rounds go without real data"
 
     def one_round(self, variance, fraction, real):
         known = self.shapes
