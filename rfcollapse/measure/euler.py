@@ -218,7 +218,14 @@ def walked(field: Callable, start: Float[Array, ""] | float, state: Array, steps
 
 
 def axes_for(directions, *rows):
-    """The directions as rows, (k, d), in the dtype of the samples, whose shapes must be one."""
+    """The directions as rows, (k, d), in the dtype of the samples, whose shapes must be one.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from rfcollapse.measure.euler import axes_for
+        >>> axes_for([[0.6, 0.8]], jnp.zeros((9, 2))).tolist()
+        [[0.6000000238418579, 0.800000011920929]]
+    """
     if any(one.ndim != 2 or one.shape != rows[0].shape or 0 in one.shape for one in rows):
         shapes = " and ".join(str(one.shape) for one in rows)
         raise ValueError(f"noise and data must be tables of one shape (n, d), n, d ≥ 1; got shape {shapes}")
