@@ -124,10 +124,6 @@ def terms(integrator, model, x0, x1):
     return {name: values.mean() for name, values in found._asdict().items()}
 
 
-def generated(integrator, model, start):
-    return integrator.generate(model, start)
-
-
 def costs_of(material, rows, rounds=5, **settings):
     """A part: the terms of the transport cost of every round, on pairs drawn anew: (rounds + 1, seeds)."""
 
@@ -136,11 +132,11 @@ def costs_of(material, rows, rounds=5, **settings):
         train, _ = material(key_data)
         plan = dict(scheme="reflow", rounds=rounds, seeds=SEEDS, pairs=ROWS, probes=1024, steps=40, method="heun")
         models = reflow.run(key_train, train, **plan, **settings).models
-        found = []
+        found, made = [], integrate.Integrator.generate
         for index, model in enumerate(models):
             x0 = noise(jax.random.fold_in(key_pairs, index), rows, train.shape[2])
             taken = np.resize(np.arange(train.shape[1]), rows)
-            x1 = train[:, taken] if index == 0 else np.asarray(each_seed(generated, models[index - 1], x0), np.float32)
+            x1 = train[:, taken] if index == 0 else np.asarray(each_seed(made, models[index - 1], x0), np.float32)
             found.append(each_seed(terms, model, x0, x1))
         return {name: [one[name] for one in found] for name in found[0]}
 

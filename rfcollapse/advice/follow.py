@@ -144,9 +144,9 @@ def follow(
         own.add((features[3] @ weight**2 + np.einsum("ij,ij->i", still, still))[:, None])
         moved, idle = moved + still.sum(axis=0), np.maximum(idle, np.abs(still).max(axis=0))
         used = slice(None) if half is None else half[row : row + len(z)]
-        if len(f[used]):
-            along.add(f[used])
-            list(chosen.passing(iter([f[used]])))
+        if len(part := f[used]):
+            along.add(part)
+            list(chosen.passing(iter([part])))
             if lens.rest:
                 rest.add(features[-2][used])
                 off = off + z[used].sum(axis=0)

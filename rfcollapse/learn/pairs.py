@@ -175,7 +175,7 @@ def _reversed(reverse, key, integrator, diffusion, *given):
     return reverse(key, *given, diffusion=diffusion, at_once=integrator.at_once, **integrator.options)
 
 
-_REVERSED = dict(zip(STOCHASTIC, (_diffuse, _score, _scatter)))
+_REVERSED = {"diffused": _diffuse, "scored": _score, "scattered": _scatter}  # by kind, `schemes.STOCHASTIC`
 
 
 def _weight(key, source):

@@ -5,8 +5,9 @@ Each measure returns, for each row, what it loses of (u·x)² along directions u
 the sum over an orthonormal basis is what is lost of |x|², and the mean over rows has a standard error. Rows keep their
 dtype. `rfcollapse.theory.anydata` has the same for the exact velocity of a density.
 
-First order in 1/N (`euler_loss_rate`, `residual_loss_rate`) the two ways agree if v is the conditional mean of x1 − x0;
-their difference measures how far it is from that. `euler_loss` is exact at every N.
+First order in 1/N (`euler_loss_rate`, `residual_loss_rate`) the two ways agree if v is the conditional mean of x1 − x0.
+`euler_loss` is exact at every N, and its bias tells how far v is from that; where paths part, the difference of the two
+rates does not, for residuals scatter too widely there.
 """
 
 from collections.abc import Callable
