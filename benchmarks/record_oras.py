@@ -6,8 +6,11 @@ writes benchmarks/results/oras_<platform>.json, with another seed into runs/seed
 that are there stay unless they are named.
 """
 
+from functools import partial
+
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from record_reflow import EPSILON, GAUSSIAN, HALL, SEEDS, each_scheme, quality, transported, walked
 from recordings import command
@@ -26,7 +29,8 @@ def eight_gaussians(key, seeds=SEEDS, schemes=SCHEMES, training=TRAINING, **chan
     """Five rounds from the same first models, as `record_reflow` has them, each scheme's models measured alike.
 
     "noise_sliced_w2" is the distance to N(0, I) of the noise that a round's own reverse SDE finds for that model's own
-    samples; "floor" that of two draws from N(0, I) of this size.
+    samples; "floor" that of two draws from N(0, I) of this size; "tweedie_sliced_w2" that of what Tweedie's formula in
+    the place of the score finds for the samples of the models of "scored_oras".
     """
     drawn = [data.eight_gaussians(one, 8192 + 2 * HALL) for one in jax.random.split(key, seeds)]
     train, held, other = np.split(np.asarray(drawn), (8192, 8192 + HALL), axis=1)
@@ -49,6 +53,9 @@ def eight_gaussians(key, seeds=SEEDS, schemes=SCHEMES, training=TRAINING, **chan
             "one_step_sliced_w2": transported(held, single),
             "straightness": run.straightness.round(5).tolist(),
         }
+        if scheme == "scored_oras":
+            naive = [by_tweedie(keys[0], *one) for one in zip(run.models, many[:, :, :BACK].swapaxes(0, 1))]
+            result[scheme]["tweedie_sliced_w2"] = transported(fresh, np.stack(naive, axis=1))
     return result
 
 
@@ -64,6 +71,29 @@ def returned(scheme, key, models, samples, probe):
         return integrate.reverse_sde(key, model, samples, marginals, diffusion=EPSILON, steps=STEPS)
 
     return np.asarray(one(key, models, samples, probe))
+
+
+def by_tweedie(key, models, samples, steps=200):
+    """Noise by −(x − tv)/(1 − t), the score where noise and data are independent, in the middle of each step."""
+
+    def one_sample(model, key, x):
+        def step(x, inputs):
+            key, t = inputs
+            v = model(t, x)
+            score = -(x - t * v) / (1 - t)
+            random = EPSILON / steps**0.5 * jax.random.normal(key, x.shape, dtype=x.dtype)
+            return x + (EPSILON**2 / 2 * score - v) / steps + random, None
+
+        times = 1 - (jnp.arange(steps, dtype=x.dtype) + 0.5) / steps
+        return jax.lax.scan(step, x, (jax.random.split(key, steps), times))[0]
+
+    @eqx.filter_jit
+    @eqx.filter_vmap
+    def one(key, model, samples):
+        keys = jax.random.split(key, len(samples))
+        return jax.vmap(partial(one_sample, model))(keys, samples)
+
+    return np.asarray(one(jax.random.split(key, len(samples)), models, jnp.asarray(samples, "float32")))
 
 
 PARTS = {"eight_gaussians": eight_gaussians}  # a part's place decides its key: new ones go to the end
