@@ -6,7 +6,8 @@ output (floor and ceiling ask for more). ``noise_std`` = σ, ``resample_std`` = 
 losses are per sample, summed over coordinates, in the data's own units; a density is given by its values on increasing
 points, in one dimension. The laws are ours unless a source is named.
 
-    loss_law    what a round forgets is what its training loss says; where that settles; where Reflow's cost goes
+    loss_law    what a round forgets is what its training loss says; where that settles; where Reflow's cost goes;
+                how far real pairs slow a network's loss
     bounds      floor and ceiling of a round's variance
     densities   one round of the best denoiser, as a density
     quantiles   the same for what is narrower than any grid
@@ -22,7 +23,7 @@ from .densities import density_round
 from .euler import euler_loss, euler_loss_rate
 from .flow_rounds import Components, components, flow_round, flow_settled, flow_variances
 from .heat import entropy_rate, fisher_information, heat_rate
-from .loss_law import cost_after, settled_fraction, settled_variance, variance_after
+from .loss_law import cost_after, ra_pace, settled_fraction, settled_variance, variance_after
 from .points import two_points_levels, two_points_variance
 from .quantiles import quantile_round
 from .shape import cumulant_factor
@@ -42,6 +43,7 @@ __all__ = [
     "flow_variances",
     "heat_rate",
     "quantile_round",
+    "ra_pace",
     "settled_fraction",
     "settled_variance",
     "two_points_levels",

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ... import check
-from ...check import Fraction, Nonnegative, Number
+from ...check import Fraction, Nonnegative, Number, Positive
 
 
 @check.arguments
@@ -97,3 +97,27 @@ def cost_after(cost: Nonnegative, loss: Nonnegative, straightness: Nonnegative) 
         0.727
     """
     return cost - loss - straightness
+
+
+@check.arguments
+def ra_pace(own_loss: Positive, real_loss: Nonnegative, real_fraction: Fraction) -> Float[Array, "*shape"]:
+    """1/M, M = 1 − α + α L_real/L_own: what RA loses of its own pairs in a round, over what Reflow loses of them.
+
+    The balance law in function space. A class linear in its parameters, fitted with a small penalty, keeps M/(M + τ) of
+    a mode of which the real pairs hold w, the own ones g, and M = 1 − α + αw/g. So Reflow, fitted to own pairs alone,
+    loses Στg of them, and Στw of real pairs that are inverted and shown to it: L_own and L_real. RA loses Στg/M of its
+    own pairs. With one M for all modes that lose this is L_own/M; in general it is more, by Jensen, but no more than
+    L_own where all w ≥ g. Of the pool as a whole RA loses what Reflow does: real pairs bear more of it.
+
+    Args:
+        own_loss: L_own > 0, E|x1|² − E|x̂1|² of pairs that the last model made from noise not trained on, x̂1 being what
+            Reflow's next model makes of the same noise.
+        real_loss: L_real ≥ 0, the same of real data, from the noise to which the last model inverts them.
+        real_fraction: α in [0, 1].
+
+    Example:
+        >>> from rfcollapse.theory import anydata
+        >>> float(anydata.ra_pace(1.0, 3.0, 0.5))
+        0.5
+    """
+    return own_loss / ((1 - real_fraction) * own_loss + real_fraction * real_loss)

@@ -67,3 +67,33 @@ def test_cost_of_gaussian_pairs(variance):
     speed = gain * np.sqrt(moment)
     bend = np.trapezoid((speed - (np.sqrt(variance) - 1)) ** 2, t)
     np.testing.assert_allclose(anydata.cost_after(variance + 1, loss, bend), (np.sqrt(variance) - 1) ** 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("data", [4.0, 0.25])
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 1.0])
+def test_pace_of_one_direction_is_that_of_the_balance_law(data, fraction):
+    """Rounds of RA and Reflow at a small ridge, of a model that generates another variance than the data's."""
+    start, given = 2.0, dict(initial_variance=2.0, ridge=1e-7)
+    reflow, ra = (
+        float(flow.scheme_trajectory(scheme, data, 1, real_fraction=share, **given)[1])
+        for scheme, share in (("reflow", 0.0), ("ra", fraction))
+    )
+    # A real x1 goes back to x1/√2 and comes again as √reflow times that.
+    pace = anydata.ra_pace(start - reflow, data * (1 - reflow / start), fraction)
+    assert float(pace) == pytest.approx((start - ra) / (start - reflow), rel=1e-6)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_pace_of_many_modes_is_a_bound_and_the_pool_loses_alike(alike):
+    """Least squares with a small ridge of x on itself, in ten dimensions, on own rows and richer ones."""
+    draw, fraction, ridge = np.random.default_rng(5), 0.4, 1e-4
+    own, more = (draw.normal(size=(4000, 10)) @ draw.normal(size=(10, 10)) for _ in range(2))
+    richer, lost = 1.5 * own if alike else own + more, {}
+    for share in (0.0, fraction):
+        rows = np.concatenate([np.sqrt(1 - share) * own, np.sqrt(share) * richer]) / np.sqrt(4000)
+        padded = np.concatenate([rows, np.sqrt(ridge) * np.eye(10)]), np.concatenate([rows, np.zeros((10, 10))])
+        kept = np.linalg.lstsq(*padded, rcond=None)[0]
+        lost[share] = [np.mean(np.sum(x**2 - (x @ kept) ** 2, axis=1)) for x in (own, richer)]
+    measured, law = lost[fraction][0] / lost[0.0][0], float(anydata.ra_pace(*lost[0.0], fraction))
+    assert fraction * lost[fraction][1] + (1 - fraction) * lost[fraction][0] == pytest.approx(lost[0.0][0], rel=1e-2)
+    assert measured == pytest.approx(law, rel=1e-2) if alike else 1.05 * law < measured < 1
