@@ -1,16 +1,21 @@
-"""Why RA Reflow slows a network's loss by more than the balance law says: arms that differ in one thing, on digits.
+"""Why RA Reflow slows a network's loss by more than the Gaussian balance law says: digits, no input noise.
 
     python benchmarks/record_ra.py [--seed N] [PART …]
 
 writes benchmarks/results/ra_<platform>.json, with another seed into runs/seed-N/results, a part at a time; parts that
-are there stay unless they are named. Every arm goes on from the same first models, without input noise. Means of
-(u·x)² of what the models generate: the total comes first, then the first principal directions of the digits.
+are there stay unless they are named. Numbers are means of (u·x)²: the total first, then along the first principal
+directions of the digits.
+
+balance_…: in each round, from the same model and the same pairs, one training for each real fraction, 0 among them;
+what each loses of own pairs, drawn anew and those trained on, and of the real ones. The run goes on with α = ½.
+arms_…: whole runs from the same first models, that differ in one thing each.
 """
 
 import sys
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from recordings import command
 
@@ -21,13 +26,86 @@ from rfcollapse.learn.train import train
 
 devices.use_all_cores()
 
-SEEDS, ROUNDS, PROBES, SHOWN = 8, 4, 4096, 64
-MLP = dict(model="mlp", options={"width": 256}, training=Training(steps=2000, batch=256, learning_rate=2e-3, chunk=500))
-LAST = ROUNDS + 1  # a key of its own
+SEEDS, PROBES, SHOWN, ON = 8, 8192, 20, 0.5
+MLP = dict(options={"width": 256}, training=Training(steps=2000, batch=256, learning_rate=2e-3, chunk=500))
+MLP |= dict(model="mlp", rounds=3, steps=20, first=2000, fractions=(0.1, 0.3, ON, 0.9))
+UNET = dict(options={"shape": (8, 8), "channels": 16}, pairs=2000, probes=2000)
+UNET |= dict(training=Training(steps=600, batch=64, learning_rate=2e-3, chunk=200))
+UNET |= dict(model="unet", rounds=3, steps=10, first=3000, fractions=(ON,))
+
+
+class Digits(NamedTuple):
+    """The digits, first models of them, and how these are followed."""
+
+    key: jax.Array
+    rows: np.ndarray
+    plan: Plan
+    first: object
+
+    def noise(self, index, count):
+        shape = self.plan.seeds, count, self.rows.shape[1]
+        return jax.random.normal(jax.random.fold_in(self.key, index), shape, dtype="float32")
+
+    def generated(self, models, start):
+        mesh = devices.mesh(self.plan.seeds)
+        return pairs.on_each_seed(integrate.Integrator.generate, self.plan.integrator, mesh, models, start)
+
+    def pool(self, key, models, real):
+        """The pairs of a round: own ones, then `real` as the models invert them."""
+        mesh = devices.mesh(self.plan.seeds)
+        source = pairs.PairSource(self.plan, devices.spread(reflow.per_seed(real, self.plan.seeds), mesh), None, mesh)
+        return pairs.make_pairs(key, source, models, None)
+
+    def along(self, samples):
+        """Of samples (seeds, n, d): the mean |x|², then (u·x)² along the first directions."""
+        axes = np.linalg.eigh(np.cov(self.rows.T, bias=True))[1].T[::-1]
+        squares = ((np.asarray(samples, float) @ axes.T) ** 2).mean(axis=1)
+        return np.concatenate([squares.sum(axis=1, keepdims=True), squares[:, :SHOWN]], axis=1)
+
+
+def digits(key, first, fractions, seeds=SEEDS, **settings):
+    """`fractions` are those of `balance`."""
+    rows = np.asarray(data.digits().samples, np.float32)
+    plan = Plan(**dict(scheme="ra", real_fraction=ON, seeds=seeds, warm_start=True, at_once=1024) | settings)
+    usual = plan.training
+    longer = Training(first, usual.batch, 2 * usual.learning_rate, chunk=first // 5)
+    plain = settings | dict(scheme="reflow", rounds=0, seeds=seeds, at_once=1024, training=longer)
+    return Digits(key, rows, plan, reflow.run(key, rows, **plain).models[0])
+
+
+def balance(**settings):
+    """A part; by round and real fraction "fresh", "trained" and "real": (seeds, 1 + SHOWN), what is lost of each."""
+
+    def part(key, **changed):
+        wanted = settings | changed
+        given, fractions = digits(key, **wanted), (0.0, *wanted["fractions"])
+        models, rounds = given.first, []
+        for index in range(1, given.plan.rounds + 1):
+            print(f"  round {index}", file=sys.stderr, flush=True)
+            key_pairs, key_training = jax.random.split(jax.random.fold_in(key, index))
+            pool, own = given.pool(key_pairs, models, given.rows), given.plan.pairs
+            start = given.noise(100 + index, PROBES)
+            kinds = {"fresh": (start, given.generated(models, start))}
+            for name, taken in (("trained", slice(None, own)), ("real", slice(own, None))):
+                kinds[name] = pool.noise[:, taken], pool.data[:, taken]
+            before = {name: given.along(x1) for name, (_, x1) in kinds.items()}
+            trained, rounds = {}, [*rounds, {}]
+            for fraction in fractions:
+                shares = np.repeat([(1 - fraction) / own, fraction / len(given.rows)], [own, len(given.rows)])
+                pool = pool._replace(weight=jnp.broadcast_to(shares, pool.weight.shape))
+                options = dict(training=given.plan.training, round=index)
+                trained[fraction], _ = train(key_training, models, pool, **options)
+                after = {name: given.along(given.generated(trained[fraction], x0)) for name, (x0, _) in kinds.items()}
+                rounds[-1][fraction] = {name: (before[name] - after[name]).round(5).tolist() for name in kinds}
+            rounds[-1]["before"] = {name: before[name][:, 0].round(4).tolist() for name in kinds}
+            models = trained[ON]
+        return rounds
+
+    return part
 
 
 class Arm(NamedTuple):
-    """What a run's pairs are, beside the own ones."""
+    """What a run's pairs are."""
 
     real_fraction: float = 0.0
     """α, of pairs that the current model inverts; 0 is Reflow."""
@@ -40,70 +118,51 @@ class Arm(NamedTuple):
 
 ARMS = {
     "reflow": Arm(),
-    "ra": Arm(0.5),
+    "ra": Arm(ON),
     "reflow, own noise kept": Arm(noise="kept"),
-    "ra, own noise kept": Arm(0.5, noise="kept"),
-    "ra, a part of the digits": Arm(0.5, real="part"),
-    "ra, another part in each round": Arm(0.5, real="another"),
-    "ra, samples of the first model": Arm(0.5, real="made"),
-    "ra, real fraction .1": Arm(0.1),
-    "ra, real fraction .3": Arm(0.3),
-    "ra, real fraction .9": Arm(0.9),
+    "ra, own noise kept": Arm(ON, noise="kept"),
+    "ra, a part of the digits": Arm(ON, real="part"),
+    "ra, another part in each round": Arm(ON, real="another"),
+    "ra, samples of the first model": Arm(ON, real="made"),
 }
 
 
-def digits_mlp(key, arms=tuple(ARMS), seeds=SEEDS, rounds=ROUNDS, settings=MLP, **changed):
-    """Squares by arm, (seeds, rounds + 1, 1 + SHOWN), and the mean square of the noise of inverted pairs."""
-    rows = np.asarray(data.digits().samples, np.float32)
-    axes = np.linalg.eigh(np.cov(rows.T, bias=True))[1].T[::-1]
-    plan = dict(rounds=rounds, seeds=seeds, warm_start=True, steps=20, probes=PROBES, at_once=1024) | settings | changed
-    first = reflow.run(key, rows, scheme="reflow", **plan | {"rounds": 0}).models[0]
-    result = {"real": along(rows, axes).tolist()}
-    for name in arms:
-        print(f"  {name}", file=sys.stderr, flush=True)
-        arm = ARMS[name]
-        mixed = dict(scheme="ra" if arm.real_fraction else "reflow", real_fraction=arm.real_fraction)
-        result[name] = followed(key, rows, axes, arm, first, Plan(**plan | mixed))
-    return result
+def arms(**settings):
+    """A part; by arm the squares of what the models of each round generate, (seeds, rounds + 1, 1 + SHOWN)."""
+
+    def part(key, **changed):
+        given = digits(key, **settings | changed)
+        return {name: followed(given, name, arm) for name, arm in ARMS.items()}
+
+    return part
 
 
-def along(samples, axes):
-    """Of samples (…, n, d): the mean |x|², then (u·x)² in the first directions."""
-    squares = ((np.asarray(samples, float) @ axes.T) ** 2).mean(axis=-2)
-    return np.concatenate([squares.sum(axis=-1, keepdims=True), squares[..., :SHOWN]], axis=-1).round(6)
-
-
-def followed(key, rows, axes, arm, models, plan):
-    """The rounds of an arm, as `reflow.run` has them, with what the arm changes."""
-    mesh = devices.mesh(plan.seeds)
-    d = rows.shape[1]
-
-    def noise(index, count):
-        return jax.random.normal(jax.random.fold_in(key, index), (plan.seeds, count, d), dtype="float32")
-
-    def generated(models, start):
-        return pairs.on_each_seed(integrate.Integrator.generate, plan.integrator, mesh, models, start)
-
-    order = np.random.default_rng(np.asarray(jax.random.key_data(key))).permutation(len(rows))
-    parts = order[: len(rows) // plan.rounds * plan.rounds].reshape(plan.rounds, -1)
-    own = generated(models, noise(LAST + 1, len(rows))) if arm.real == "made" else None
-    squares, spread = [along(generated(models, noise(LAST, PROBES)), axes)], []
-    for index in range(1, plan.rounds + 1):
-        key_pairs, key_training = jax.random.split(jax.random.fold_in(key, index))
+def followed(given, name, arm):
+    print(f"  {name}", file=sys.stderr, flush=True)
+    rounds, count, models, probe = given.plan.rounds, len(given.rows), given.first, given.noise(99, PROBES)
+    order = np.random.default_rng(np.asarray(jax.random.key_data(given.key))).permutation(count)
+    parts = order[: count // rounds * rounds].reshape(rounds, -1)
+    made = given.generated(models, given.noise(98, count)) if arm.real == "made" else None
+    squares = [given.along(given.generated(models, probe))]
+    for index in range(1, rounds + 1):
+        key_pairs, key_training = jax.random.split(jax.random.fold_in(given.key, index))
+        if arm.noise == "kept":
+            key_pairs = jax.random.split(jax.random.fold_in(given.key, 1))[0]
         taken = {"part": parts[0], "another": parts[index - 1]}.get(arm.real, slice(None))
-        real = own if arm.real == "made" else reflow.per_seed(rows[taken], plan.seeds)
-        source = pairs.PairSource(plan, devices.spread(real, mesh), None, mesh)
-        drawn = key_pairs if arm.noise == "anew" else jax.random.split(jax.random.fold_in(key, 1))[0]
-        pool = pairs.make_pairs(drawn, source, models, None)
-        inverted = np.asarray(pool.noise[:, plan.pairs :], float)
-        spread.append((inverted**2).mean(axis=(1, 2)).round(5))
-        models, _ = train(key_training, models, pool, training=plan.training, round=index)
-        squares.append(along(generated(models, noise(LAST, PROBES)), axes))
-    found = {"squares": np.stack(squares, axis=1).tolist()}
-    return found | ({"inverted": np.stack(spread, axis=1).tolist()} if arm.real_fraction else {})
+        pool = given.pool(key_pairs, models, given.rows[taken] if made is None else made)
+        own, real = given.plan.pairs, pool.noise.shape[1] - given.plan.pairs
+        shares = np.repeat([(1 - arm.real_fraction) / own, arm.real_fraction / real], [own, real])
+        pool = pool._replace(weight=jnp.broadcast_to(shares, pool.weight.shape))
+        models, _ = train(key_training, models, pool, training=given.plan.training, round=index)
+        squares.append(given.along(given.generated(models, probe)))
+    return np.stack(squares, axis=1).round(5).tolist()
 
 
-PARTS = {"digits_mlp": digits_mlp}  # a part's place decides its key: new ones go to the end
+PARTS = {  # a part's place decides its key: new ones go to the end
+    "balance_mlp": balance(**MLP),
+    "balance_unet": balance(**UNET),
+    "arms_mlp": arms(**MLP),
+}
 
 
 if __name__ == "__main__":
