@@ -210,3 +210,27 @@ def cost_law(one=1, less=1):
     ends = [sp.limit(p, tangent, sp.oo) - p.subs(tangent, 0) - w for p, w in zip(primitives, (kinetic, loss))]
     left_over = (1 + y**2) - one * loss - less * (kinetic - (y - 1) ** 2)
     return vanishes(spread - (energy - moved**2), *slopes, *ends, left_over - (y - 1) ** 2)
+
+
+@certificate("exact", apart=(R("0.99"), 0), share=(R("0.99"), 0))
+def pace_of_modes(apart=1, share=1):
+    """RA's pace Σp/M, p = τg/Στg, is 1/M̄ and what the modes' M differ by; of the pool a round loses Στg. Three modes.
+
+    A mode keeps M/(M + τ), of own pairs that hold g and of real ones that hold w, M = 1 − α + αw/g.
+    """
+    own, real, penalty = (sp.symbols(f"{name}1:4", positive=True) for name in ("g", "w", "t"))
+    alpha, small = sp.symbols("alpha s", positive=True)
+    M = [1 - alpha + alpha * w / g for g, w in zip(own, real)]
+
+    def lost(content, ratios):
+        """To first order in the penalties."""
+        parts = zip(content, ratios, penalty)
+        return sp.diff(sum(held * small * t / (m + small * t) for held, m, t in parts), small).subs(small, 0)
+
+    reflow, shown = lost(own, (1, 1, 1)), lost(real, (1, 1, 1))
+    mean = 1 - alpha + alpha * share * shown / reflow
+    p = [t * g / reflow for t, g in zip(penalty, own)]
+    pairs = ((i, j) for i in range(3) for j in range(i))
+    spread = sum(p[i] * p[j] * (M[i] - M[j]) ** 2 / (M[i] * M[j]) for i, j in pairs) / mean
+    pool = (1 - alpha) * lost(own, M) + alpha * lost(real, M)
+    return vanishes(pool - reflow, lost(own, M) / reflow - 1 / mean - apart * spread)
