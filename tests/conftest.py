@@ -48,7 +48,7 @@ def in_float64():
 # starts last is waited for; `make test-fast` leaves them out.
 SLOW = (
     "advice/test_shapes", "benchmarks/test_gpu", "simulate/test_reduced", "learn/test_reflow", "learn/test_train",
-    "runs/test_run", "theory/anydata/test_flow_rounds",
+    "runs/test_run", "theory/anydata/test_flow_rounds", "own/test_rounds",
     "simulate/test_resampling", "benchmarks/test_bench", "simulate/test_dae", "test_doctests", "learn/test_unet",
     "theory/anydata/test_euler", "theory/anydata/test_densities", "learn/test_denoise", "theory/anydata/test_points",
     "simulate/test_flow", "advice/test_budget", "proofs/test_proofs", "book/test_page", "advice/test_rule",

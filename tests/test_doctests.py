@@ -44,7 +44,7 @@ COMMAND_LINE = {"add_options", "from_options", "flags", "option", "command"}
 
 def doors():
     """The functions that users call, by dotted name: all public ones of these modules, command lines excepted."""
-    modules = ["theory.dae", "theory.flow", "theory.resampling", "theory.regression", "data", "claims"]
+    modules = ["theory.dae", "theory.flow", "theory.resampling", "theory.regression", "data", "claims", "own"]
     for room in ("measure", "advice"):
         package = importlib.import_module(f"rfcollapse.{room}")
         modules += [f"{room}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]

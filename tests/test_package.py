@@ -36,6 +36,7 @@ HEAVY = "jax", "jaxlib", "equinox", "optax", "diffrax", "sklearn", "matplotlib",
     "rfcollapse", "rfcollapse.check", "rfcollapse.measure.rates", "rfcollapse.measure.moments",
     "rfcollapse.measure.coverage", "rfcollapse.data.sources", "rfcollapse.data.images", "rfcollapse.data.tables",
     "rfcollapse.advice", "rfcollapse.advice.rule", "rfcollapse.advice.losses", "rfcollapse.advice.monitor",
+    "rfcollapse.own",
 ])  # fmt: skip
 def test_what_is_numpy_costs_no_heavy_import(imported):
     assert run(f"import sys, {imported}; print(*({set(HEAVY)} & sys.modules.keys()))") == "\n"

@@ -5,48 +5,19 @@ The string under a field is its help on the command line, too (`rfcollapse.runs.
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 
-import numpy as np
 import optax
 
 from .. import check
 from ..schemes import OWN_KINDS, REAL_KINDS, SCHEMES, STOCHASTIC, Scheme
+from ..settings import Checked, choice, grid, number, whole
 from . import integrate
 from .integrate import Integrator, Steps
 from .velocity import NETS, PARAMETRISATIONS
 
 MIXING = ("batch", "offline")
 OPTIMIZERS = {"adam": optax.adam, "adamw": optax.adamw, "lion": optax.lion}
-
-
-def whole(minimum: int, default=MISSING, maximum: int | None = None):
-    """A field for a whole number ≥ minimum."""
-    return _field(default, lambda name, value: check.integer(name, value, minimum, maximum))
-
-
-def number(allowed, default=MISSING):
-    """A field for a number that a function of `rfcollapse.check` allows."""
-    return _field(default, lambda name, value: float(allowed(name, value)))
-
-
-def choice(allowed, default=MISSING):
-    """A field for one of a few names; a table that grows later offers its new names."""
-    return _field(default, lambda name, value: check.one_of(name, value, tuple(allowed)), choices=allowed)
-
-
-def _field(default, checked, **more):
-    return field(default=default, metadata={"check": checked, **more})
-
-
-class Checked:
-    """A dataclass whose fields, None left aside, are checked when it is made."""
-
-    def __post_init__(self):
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if "check" in one.metadata and value is not None:
-                object.__setattr__(self, one.name, one.metadata["check"](one.name, value))
 
 
 @dataclass(frozen=True)
@@ -133,7 +104,7 @@ class Plan(Checked):
     """own samples made in a round"""
     diffusion: float = number(check.nonnegative, 0.5)
     """strength of the noise in the reverse SDE of oras, scored_oras and naive_oras"""
-    steps: Steps | tuple[float, ...] = 40
+    steps: Steps | tuple[float, ...] = grid(40)
     """of sampling and inversion: their number, or in Python a grid of times; of no effect on the method adaptive"""
     method: str = choice(integrate.METHODS, "heun")
     """of sampling and inversion; a denoiser needs euler"""
@@ -148,8 +119,6 @@ class Plan(Checked):
 
     def __post_init__(self):
         super().__post_init__()
-        times = check.time_grid("steps", self.steps)  # refuses what is neither a number of steps nor a grid
-        object.__setattr__(self, "steps", tuple(times.tolist()) if np.ndim(self.steps) else int(self.steps))
         object.__setattr__(self, "options", dict(self.options))
         object.__setattr__(self, "training", self.training or Training.usual(self.model))
         known = inspect.signature(NETS[self.model].__init__).parameters.keys() - {"self", "dimension", "key"}

@@ -11,7 +11,8 @@ from typing import get_args
 
 from ..data import DATA_HELP
 from ..learn.devices import LARGEST_SEED
-from ..learn.plan import Plan, Training, whole
+from ..learn.plan import Plan, Training
+from ..settings import whole
 
 NETWORK = {
     "width": "of the hidden layers of an MLP (its own)",
