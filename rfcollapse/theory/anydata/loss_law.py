@@ -106,8 +106,9 @@ def ra_pace(own_loss: Positive, real_loss: Nonnegative, real_fraction: Fraction)
     The balance law in function space. A class linear in its parameters, fitted with a small penalty, keeps M/(M + τ) of
     a mode of which the real pairs hold w, the own ones g, and M = 1 − α + αw/g. So Reflow, fitted to own pairs alone,
     loses Στg of them, and Στw of real pairs that are inverted and shown to it: L_own and L_real. RA loses Στg/M of its
-    own pairs. With one M for all modes that lose this is L_own/M; in general it is more, by Jensen, but no more than
-    L_own where all w ≥ g. Of the pool as a whole RA loses what Reflow does: real pairs bear more of it.
+    own pairs. With one M for all modes that lose this is L_own/M; in general it is more, by Jensen. Of the pool as a
+    whole RA loses what Reflow does: real pairs bear more of it. That is a theorem for maps. A flow, fitted in its
+    velocity and followed, weighs its modes with signs: there 1/M is exact to first order in α, and no bound.
 
     Args:
         own_loss: L_own > 0, E|x1|² − E|x̂1|² of pairs that the last model made from noise not trained on, x̂1 being what
