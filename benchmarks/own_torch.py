@@ -3,6 +3,8 @@
 It runs where there are both PyTorch and this package; of requirements-peers.txt torch is enough.
 """
 
+import contenders  # noqa: F401  # the checkout that this lies in
+
 # --- README
 import torch
 from torch import nn

@@ -8,6 +8,7 @@ pairs every 250 steps. What a run has kept in --out is gone on with.
 
 import argparse
 
+import contenders  # noqa: F401  # the checkout that this lies in
 import torch
 from sklearn.datasets import load_digits
 from torch_nets import UNet
