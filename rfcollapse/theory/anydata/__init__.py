@@ -6,8 +6,7 @@ output (floor and ceiling ask for more). ``noise_std`` = σ, ``resample_std`` = 
 losses are per sample, summed over coordinates, in the data's own units; a density is given by its values on increasing
 points, in one dimension. The laws are ours unless a source is named.
 
-    loss_law    what a round forgets is what its training loss says; where that settles; where Reflow's cost goes;
-                how far real pairs slow a network's loss
+    loss_law    what a round forgets is what its training loss says; Reflow's cost; how far real pairs slow a loss
     bounds      floor and ceiling of a round's variance
     densities   one round of the best denoiser, as a density
     quantiles   the same for what is narrower than any grid
