@@ -56,6 +56,12 @@ class Digits(NamedTuple):
         source = pairs.PairSource(self.plan, devices.spread(reflow.per_seed(real, self.plan.seeds), mesh), None, mesh)
         return pairs.make_pairs(key, source, models, None)
 
+    def weighted(self, pool, fraction):
+        """The pairs, so many of those drawn being real."""
+        own, real = self.plan.pairs, pool.noise.shape[1] - self.plan.pairs
+        shares = np.repeat([(1 - fraction) / own, fraction / real], [own, real])
+        return pool._replace(weight=jnp.broadcast_to(shares, pool.weight.shape))
+
     def along(self, samples):
         """Of samples (seeds, n, d): the mean |x|², then (u·x)² along the first directions."""
         axes = np.linalg.eigh(np.cov(self.rows.T, bias=True))[1].T[::-1]
@@ -91,10 +97,8 @@ def balance(**settings):
             before = {name: given.along(x1) for name, (_, x1) in kinds.items()}
             trained, rounds = {}, [*rounds, {}]
             for fraction in fractions:
-                shares = np.repeat([(1 - fraction) / own, fraction / len(given.rows)], [own, len(given.rows)])
-                pool = pool._replace(weight=jnp.broadcast_to(shares, pool.weight.shape))
-                options = dict(training=given.plan.training, round=index)
-                trained[fraction], _ = train(key_training, models, pool, **options)
+                mixed, options = given.weighted(pool, fraction), dict(training=given.plan.training, round=index)
+                trained[fraction], _ = train(key_training, models, mixed, **options)
                 after = {name: given.along(given.generated(trained[fraction], x0)) for name, (x0, _) in kinds.items()}
                 rounds[-1][fraction] = {name: (before[name] - after[name]).round(5).tolist() for name in kinds}
             rounds[-1]["before"] = {name: before[name][:, 0].round(4).tolist() for name in kinds}
@@ -150,9 +154,7 @@ def followed(given, name, arm):
             key_pairs = jax.random.split(jax.random.fold_in(given.key, 1))[0]
         taken = {"part": parts[0], "another": parts[index - 1]}.get(arm.real, slice(None))
         pool = given.pool(key_pairs, models, given.rows[taken] if made is None else made)
-        own, real = given.plan.pairs, pool.noise.shape[1] - given.plan.pairs
-        shares = np.repeat([(1 - arm.real_fraction) / own, arm.real_fraction / real], [own, real])
-        pool = pool._replace(weight=jnp.broadcast_to(shares, pool.weight.shape))
+        pool = given.weighted(pool, arm.real_fraction)
         models, _ = train(key_training, models, pool, training=given.plan.training, round=index)
         squares.append(given.along(given.generated(models, probe)))
     return np.stack(squares, axis=1).round(5).tolist()
