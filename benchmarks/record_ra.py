@@ -164,6 +164,7 @@ PARTS = {  # a part's place decides its key: new ones go to the end
     "balance_mlp": balance(**MLP),
     "balance_unet": balance(**UNET),
     "arms_mlp": arms(**MLP),
+    "balance_narrow": balance(**MLP | dict(options={"width": 64}, fractions=(ON,))),
 }
 
 

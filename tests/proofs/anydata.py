@@ -234,3 +234,23 @@ def pace_of_modes(apart=1, share=1):
     spread = sum(p[i] * p[j] * (M[i] - M[j]) ** 2 / (M[i] * M[j]) for i, j in pairs) / mean
     pool = (1 - alpha) * lost(own, M) + alpha * lost(real, M)
     return vanishes(pool - reflow, lost(own, M) / reflow - 1 / mean - apart * spread)
+
+
+@certificate("exact", held=(R("0.99"), 0), given=(R("0.99"), 0))
+def ridge_by_modes(held=1, given=1):
+    """A ridge regression on (1−α)·own + α·real, in modes e that diagonalise both: Σ⟨e, u + α(u_r − u)⟩e/(1 + αq).
+
+    The modes are the columns of the inverse of any P, A + τ = PᵀP, A_r + τ = Pᵀ(1 + q)P. Two modes.
+    """
+    P = sp.Matrix(2, 2, sp.symbols("p1:5"))
+    own, real, slope = (sp.Matrix(sp.symbols(f"{name}1:3")) for name in ("u", "w", "g"))
+    excess, alpha = sp.symbols("q1:3"), sp.symbols("alpha")
+    normal = P.T * P, P.T * sp.diag(*(1 + q for q in excess)) * P
+    mixed, right = ((1 - alpha) * one + alpha * other for one, other in (normal, (own, real)))
+    change = mixed.adjugate() * right / mixed.det()
+    modes = P.adjugate() / P.det()
+    parts = [
+        (slope.T * e)[0] * (e.T * (own + given * alpha * (real - own)))[0] / (1 + held * alpha * q)
+        for e, q in zip((modes[:, 0], modes[:, 1]), excess)
+    ]
+    return vanishes((slope.T * change)[0] - sum(parts))

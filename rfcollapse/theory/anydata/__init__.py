@@ -22,7 +22,7 @@ from .densities import density_round
 from .euler import euler_loss, euler_loss_rate
 from .flow_rounds import Components, components, flow_round, flow_settled, flow_variances
 from .heat import entropy_rate, fisher_information, heat_rate
-from .loss_law import cost_after, ra_pace, settled_fraction, settled_variance, variance_after
+from .loss_law import cost_after, ra_loss_by_modes, ra_pace, settled_fraction, settled_variance, variance_after
 from .points import two_points_levels, two_points_variance
 from .quantiles import quantile_round
 from .shape import cumulant_factor
@@ -42,6 +42,7 @@ __all__ = [
     "flow_variances",
     "heat_rate",
     "quantile_round",
+    "ra_loss_by_modes",
     "ra_pace",
     "settled_fraction",
     "settled_variance",

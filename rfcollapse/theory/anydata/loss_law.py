@@ -108,7 +108,8 @@ def ra_pace(own_loss: Positive, real_loss: Nonnegative, real_fraction: Fraction)
     loses Στg of them, and Στw of real pairs that are inverted and shown to it: L_own and L_real. RA loses Στg/M of its
     own pairs. With one M for all modes that lose this is L_own/M; in general it is more, by Jensen. Of the pool as a
     whole RA loses what Reflow does: real pairs bear more of it. That is a theorem for maps. A flow, fitted in its
-    velocity and followed, weighs its modes with signs: there 1/M is exact to first order in α, and no bound.
+    velocity and followed, weighs its modes with signs (`ra_loss_by_modes`): there 1/M is no bound, and exact to first
+    order in α only on straight paths and in a class that holds the gradient of |x̂1|² as a function of (t, x_t).
 
     Args:
         own_loss: L_own > 0, E|x1|² − E|x̂1|² of pairs that the last model made from noise not trained on, x̂1 being what
@@ -122,3 +123,31 @@ def ra_pace(own_loss: Positive, real_loss: Nonnegative, real_fraction: Fraction)
         0.5
     """
     return own_loss / ((1 - real_fraction) * own_loss + real_fraction * real_loss)
+
+
+@check.arguments
+def ra_loss_by_modes(
+    mode_losses: Number, excess: Number, real_fraction: Number, *, corrections: Number = 0.0
+) -> Float[Array, "..."]:
+    """Σ(c + αd)/(1 + αq): what RA loses of its own pairs in a round, in a class linear in its parameters with a ridge.
+
+    A + τ is the matrix of the normal equations of own pairs, A_r + τ that of real ones, which the last model inverted;
+    θ are the last model's parameters, u = b − (A + τ)θ what the right sides are beside it; γ is the gradient of E|x̂1|²
+    of own pairs. In modes e with (A_r − A)e = q(A + τ)e and ⟨e, (A + τ)e⟩ = 1 a fit to (1−α)·own + α·real changes θ by
+    Σ⟨e, u + α(u_r − u)⟩e/(1 + αq), exactly. What is lost is −γ times that, to first order in the change. `ra_pace` is
+    the case of one mode without d.
+
+    Args:
+        mode_losses: c = −⟨γ, e⟩⟨e, u⟩ along the last axis, what each mode loses in Reflow; of any sign.
+        excess: q > −1, by how much the real pairs hold more of the mode.
+        real_fraction: α in [0, 1], of a shape that broadcasts with the modes.
+        corrections: d = −⟨γ, e⟩⟨e, u_r − u⟩, what the real pairs' own right sides add. Σd = 0 on straight
+            paths, where the class holds the gradient of |x̂1|² along them and the ridge is small.
+
+    Example:
+        >>> from rfcollapse.theory import anydata
+        >>> float(anydata.ra_loss_by_modes([0.75, 0.25], [0.0, 1.0], 1.0, corrections=[-0.25, 0.0]))
+        0.625
+    """
+    lost = (mode_losses + real_fraction * corrections) / (1 + real_fraction * excess)
+    return jnp.atleast_1d(lost).sum(axis=-1)

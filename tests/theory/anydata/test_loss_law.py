@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from scipy import linalg
 
 from rfcollapse.theory import anydata, dae, flow
 
@@ -97,3 +98,23 @@ def test_pace_of_many_modes_is_a_bound_and_the_pool_loses_alike(alike):
     measured, law = lost[fraction][0] / lost[0.0][0], float(anydata.ra_pace(*lost[0.0], fraction))
     assert fraction * lost[fraction][1] + (1 - fraction) * lost[fraction][0] == pytest.approx(lost[0.0][0], rel=1e-2)
     assert measured == pytest.approx(law, rel=1e-2) if alike else 1.05 * law < measured < 1
+
+
+def test_modes_of_a_ridge_regression_fitted_anew():
+    """A linear functional of what lstsq fits to own and real rows, of other features and other right sides."""
+    draw, ridge, fraction = np.random.default_rng(7), 0.3, 0.35
+    features = [draw.normal(size=(200, 5)) @ draw.normal(size=(5, 5)) for _ in range(2)]
+    targets, before, slope = draw.normal(size=(2, 200)), draw.normal(size=5), draw.normal(size=5)
+    shares = np.sqrt((1 - fraction) / 200), np.sqrt(fraction / 200)
+    rows = np.concatenate([share * one for share, one in zip(shares, features)] + [np.sqrt(ridge) * np.eye(5)])
+    sides = np.concatenate([share * one for share, one in zip(shares, targets)] + [np.zeros(5)])
+    lost = slope @ (before - np.linalg.lstsq(rows, sides, rcond=None)[0])
+    own, real = (one.T @ one / 200 for one in features)
+    u, u_r = (x.T @ y / 200 - x.T @ x @ before / 200 - ridge * before for x, y in zip(features, targets))
+    excess, modes = linalg.eigh(real - own, own + ridge * np.eye(5))
+    along, losses, given = -slope @ modes, modes.T @ u, modes.T @ (u_r - u)
+    law = anydata.ra_loss_by_modes(along * losses, excess, fraction, corrections=along * given)
+    assert float(law) == pytest.approx(lost, rel=1e-9)
+    # One mode that loses c = τg and of which real pairs hold w is the law of `ra_pace`.
+    one = anydata.ra_loss_by_modes(np.array([0.2]), np.array([1.5]), fraction)
+    assert float(one) == pytest.approx(0.2 * float(anydata.ra_pace(0.2, 0.5, fraction)), rel=1e-12)
