@@ -28,13 +28,13 @@ animation: setup
 	$(BIN)/python benchmarks/animation.py
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -p no:nbval tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout=600 \
 		--nbval-sanitize-with=tests/nbval.cfg notebooks
 	$(BIN)/python -m rfcollapse claims --check
 
 test-fast: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow" tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -p no:nbval -m "not slow" tests
 
 lint: setup
 	$(BIN)/ruff check .

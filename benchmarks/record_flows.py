@@ -185,7 +185,7 @@ PARTS = {  # a part's place decides its key: new ones go to the end
     "euler_digits": steps_of(images, 2 * 1797, **DIGITS),
     "euler_digits_unet": steps_of(images, 512, (4, 8), **UNET),
     "cost_eight_gaussians": costs_of(EIGHT, 8192, **MLP),
-    "cost_digits": costs_of(images, 4 * 1797, **DIGITS),
+    "cost_digits": costs_of(images, 1797, **DIGITS),
     "tails": tails,
 }
 

@@ -2,8 +2,9 @@
 
 XLA spends no time on making its code fast, for most of it runs but once: compiling is most of what the tests cost. Only
 what a test marked `computes` compiles is made to be fast; but loops are emitted the old way there, too, which halves
-the cost. Programs that tests start inherit all of this. (The notebooks, which are tested too, run what users run. A
-folder of compiled programs that all processes of a run share saves nothing, for few are compiled by two of them.)
+the cost, and in one piece, for the workers have all cores busy. Programs that tests start inherit all of this. (The
+notebooks, which are tested too, run what users run. A folder of compiled programs that all processes of a run share
+saves nothing, for few are compiled by two of them.)
 
 JAX's 64-bit mode is off, as users have it; the fixture `in_float64` switches it on for tests that have a program of
 their own. The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture
@@ -19,7 +20,7 @@ import jaxtyping
 
 FLAGS = "--xla_backend_optimization_level=1"
 if importlib.metadata.version("jaxlib").startswith("0.10."):  # a flag that jaxlib does not know ends the process
-    FLAGS += " --xla_cpu_use_fusion_emitters=false"
+    FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 jaxtyping.install_import_hook("rfcollapse", "beartype.beartype" if importlib.util.find_spec("beartype") else None)
@@ -55,6 +56,7 @@ SLOW = (
     "claims/test_reproduce", "learn/test_integrate", "claims/test_notebooks", "runs/test_looks",
     "simulate/test_regression", "learn/test_velocity", "theory/anydata/test_heat", "test_float64",
     "measure/test_euler", "measure/test_transport",
+    "learn/test_density", "theory/flow/test_mixed", "advice/test_monitor", "theory/test_resampling", "learn/test_pairs",
     "advice/test_field", "test_package", "test_fuzz_arguments", "advice/test_fuzz_tables", "advice/test_samples",
 )  # fmt: skip
 

@@ -111,11 +111,12 @@ def law_of(claim):
 def broken(cells, claims):
     """What is wrong between a notebook and the claims that the registry says are its own."""
     found, meaning = [], imported(cells)
-    for id, places in where(cells, [claim.id for claim in claims]).items():
+    recorded = where(cells, [claim.id for claim in claims])
+    for id, places in recorded.items():
         if len(places) != 1:
             found.append(f"{id}: recorded in {len(places)} cells")
     for claim in claims:
-        places = where(cells, [claim.id])[claim.id] if claim.law else ()
+        places = recorded[claim.id] if claim.law else ()
         for place in places:
             if law_of(claim) not in calls(cells[place], meaning):
                 found.append(f"{claim.id}: its cell does not call {claim.law}")

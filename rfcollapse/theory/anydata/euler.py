@@ -73,7 +73,7 @@ def euler_loss_rate(points: Points, density: Values) -> Float[Array, ""]:
     Example:
         >>> import numpy as np
         >>> from rfcollapse.theory import anydata
-        >>> points = np.linspace(-20, 20, 2001)
+        >>> points = np.linspace(-20, 20, 801)
         >>> density = np.exp(-(points**2) / 8) / np.sqrt(8 * np.pi)  # variance 4: 4 (1 + 2.5π/4) = 11.85398
         >>> round(float(anydata.euler_loss_rate(points, density)), 5)
         11.85398
