@@ -155,14 +155,14 @@ def retention(key):
     return result
 
 
-def mixture(draw, seeds=SEEDS):
+def mixture(draw, seeds=SEEDS, steps=4000, **options):
     def part(key):
         drawn = [draw(one, 8192 + 2 * HALL) for one in jax.random.split(key, seeds)]
         train, held, other = np.split(np.asarray(drawn), (8192, 8192 + HALL), axis=1)
-        training = Training(steps=4000, batch=256, learning_rate=5e-3, chunk=1000)  # after each, "ora" inverts anew
-        schemes = ("reflow", "ra", "anchored", "oras", "ora")
+        training = Training(steps, batch=256, learning_rate=5e-3, chunk=steps // 4)  # after each, "ora" inverts anew
+        schemes = ("reflow", "ra", "anchored", "oras", "ora", "fresh")
         settings = dict(training=training, real_fraction=0.5, diffusion=EPSILON, pairs=8192, steps=20, seeds=seeds)
-        runs = each_scheme(key, train, schemes, options=GAUSSIAN["options"], **settings)
+        runs = each_scheme(key, train, schemes, options=GAUSSIAN["options"] | options, **settings)
         noise = np.asarray(jax.random.normal(jax.random.fold_in(key, 1), (seeds, HALL, 2), dtype="float32"))
         result = {"real": quality(held, other[:, None]) | {"density": density(held)}}
         for scheme, run in runs.items():
@@ -175,6 +175,7 @@ def mixture(draw, seeds=SEEDS):
                 "straightness": run.straightness.round(5).tolist(),
                 "density": density(many[:, -1]),
             }
+            result.setdefault("first", {"density": density(many[:, 0])})
         return result
 
     return part
@@ -218,8 +219,8 @@ PARTS = {  # a part's place decides its key: new ones go to the end
     "denoiser": denoiser("reflow", "anchored"),
     "dimension": dimension,
     "eight_gaussians": mixture(data.eight_gaussians),
-    "two_moons": mixture(data.two_moons, seeds=2),
-    "checkerboard": mixture(data.checkerboard, seeds=2),
+    "two_moons": mixture(data.two_moons),
+    "checkerboard": mixture(data.checkerboard, 4, steps=8000, width=128),  # as the others, round 0 does not fit it
     "retention": retention,
     "off": first_models_off(12, ("reflow", "ra", "anchored", "fresh"), real_fraction=0.5, ridge=0.1),
     "healing": first_models_off(SEEDS, ("ra", "fresh"), real_fraction=ALPHA),
