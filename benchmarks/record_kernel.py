@@ -4,8 +4,9 @@
 
 writes benchmarks/results/kernel_<platform>.json, with another seed into runs/seed-N/results, a part at a time; parts
 that are there stay unless they are named. Velocities are random Fourier features, a constant and x itself, fitted by
-ridge regression, in float64: kernel ridge regression with a kernel that is nearly Gaussian. Real pairs are data and the
-noise to which the last model takes them back. The run goes on with α = ½; what is recorded of round 1 are bent paths.
+ridge regression, in float64: kernel ridge regression, random features of a Gaussian kernel. Real pairs are data and the
+noise to which the last model takes them back; what is lost of them is counted from what it makes of that noise, and of
+own pairs from what it makes of new noise. The run goes on with α = ½; in round 1 paths are bent.
 """
 
 from functools import partial
@@ -56,7 +57,7 @@ slope = jax.jit(jax.grad(squares))
 
 @jax.jit
 def normal_equations(key, maps, x0, x1):
-    """E φφᵀ and E φ(x1 − x0)ᵀ of pairs, each at TIMES even times."""
+    """E φφᵀ and E φ(x1 − x0)ᵀ of pairs, each at TIMES random times, even over all pairs."""
 
     def once(sums, key):
         t = (jax.random.permutation(key, len(x0))[:, None] + 0.5) / len(x0)

@@ -109,7 +109,8 @@ def ra_pace(own_loss: Positive, real_loss: Nonnegative, real_fraction: Fraction)
     own pairs. With one M for all modes that lose this is L_own/M; in general it is more, by Jensen. Of the pool as a
     whole RA loses what Reflow does: real pairs bear more of it. That is a theorem for maps. A flow, fitted in its
     velocity and followed, weighs its modes with signs (`ra_loss_by_modes`): there 1/M is no bound, and exact to first
-    order in α only on straight paths and in a class that holds the gradient of |x̂1|² as a function of (t, x_t).
+    order in α where the pairs' lines are the model's own paths, and the class holds the gradient of |x̂1|² as a function
+    of (t, x_t). It knows nothing of own pairs that are few, to which real ones are more data.
 
     Args:
         own_loss: L_own > 0, E|x1|² − E|x̂1|² of pairs that the last model made from noise not trained on, x̂1 being what
@@ -131,18 +132,18 @@ def ra_loss_by_modes(
 ) -> Float[Array, "..."]:
     """Σ(c + αd)/(1 + αq): what RA loses of its own pairs in a round, in a class linear in its parameters with a ridge.
 
-    A + τ is the matrix of the normal equations of own pairs, A_r + τ that of real ones, which the last model inverted;
-    θ are the last model's parameters, u = b − (A + τ)θ what the right sides are beside it; γ is the gradient of E|x̂1|²
-    of own pairs. In modes e with (A_r − A)e = q(A + τ)e and ⟨e, (A + τ)e⟩ = 1 a fit to (1−α)·own + α·real changes θ by
+    v = ⟨θ, φ(t, x)⟩, θ of the last model; A = E φφᵀ and b = E φ(x1 − x0)ᵀ of own pairs, A_r and b_r of real ones, which
+    that model inverted; u = b − (A + τ)θ, u_r = b_r − (A_r + τ)θ; γ the gradient of E|x̂1|² of own pairs. In modes e
+    with (A_r − A)e = q(A + τ)e and ⟨e, (A + τ)e⟩ = 1 a fit to 1 − α of own and α of real pairs changes θ by
     Σ⟨e, u + α(u_r − u)⟩e/(1 + αq), exactly. What is lost is −γ times that, to first order in the change. `ra_pace` is
     the case of one mode without d.
 
     Args:
         mode_losses: c = −⟨γ, e⟩⟨e, u⟩ along the last axis, what each mode loses in Reflow; of any sign.
-        excess: q > −1, by how much the real pairs hold more of the mode.
+        excess: q > −1, by how much the real pairs hold more of the mode, beside the own ones' content and the ridge.
         real_fraction: α in [0, 1], of a shape that broadcasts with the modes.
-        corrections: d = −⟨γ, e⟩⟨e, u_r − u⟩, what the real pairs' own right sides add. Σd = 0 on straight
-            paths, where the class holds the gradient of |x̂1|² along them and the ridge is small.
+        corrections: d = −⟨γ, e⟩⟨e, u_r − u⟩, what the real pairs' residuals add; 0 where the pairs' lines are the
+            model's own paths.
 
     Example:
         >>> from rfcollapse.theory import anydata

@@ -118,3 +118,29 @@ def test_modes_of_a_ridge_regression_fitted_anew():
     # One mode that loses c = τg and of which real pairs hold w is the law of `ra_pace`.
     one = anydata.ra_loss_by_modes(np.array([0.2]), np.array([1.5]), fraction)
     assert float(one) == pytest.approx(0.2 * float(anydata.ra_pace(0.2, 0.5, fraction)), rel=1e-12)
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_one_pace_is_the_slope_of_the_modes_where_lines_are_paths(holds):
+    """A flow x1 = g x0 by quadrature, real pairs of another law; the class holds the gradient of |x̂1|², or not."""
+    g, ridge, eps = 0.6, 1e-7, 1e-5
+    nodes, weight = np.polynomial.legendre.leggauss(40)
+    t, weight = (nodes[:, None] + 1) / 2, weight[:, None] / 2
+    place, gradient = 1 - t + t * g, lambda x: 2 * g**2 * x / (1 - t + t * g) ** 2
+    x0 = np.linspace(-6, 6, 2001)
+    own, real = (chance / chance.sum() for chance in (np.exp(-(x0**2) / 2), 1.0 * (abs(x0) < 3)))
+    x = place * x0
+    rows = [(g - 1) / place * x, x**3, np.cos(x) * t] + [gradient(x)] * holds  # the first is the flow's velocity
+    theta = np.eye(len(rows))[0]
+
+    def mean(chance, one, other=1.0):
+        return np.sum(weight * chance * one * other)
+
+    A, A_r = (np.array([[mean(chance, a, b) for b in rows] for a in rows]) for chance in (own, real))
+    slopes = [np.array([mean(chance, gradient(x), a) for a in rows]) for chance in (own, real)]
+    normal, u = A + ridge * np.eye(len(rows)), -ridge * theta  # no residuals: b = Aθ, of either kind
+    excess, modes = linalg.eigh(A_r - A, normal)
+    losses = -(modes.T @ slopes[0]) * (modes.T @ u)
+    slope = (float(anydata.ra_loss_by_modes(losses, excess, eps)) - losses.sum()) / eps
+    lost = [-one @ linalg.solve(normal, u) for one in slopes]
+    assert (slope == pytest.approx(lost[0] - lost[1], rel=1e-3)) == holds
