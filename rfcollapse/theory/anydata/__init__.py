@@ -14,6 +14,7 @@ points, in one dimension. The laws are ours unless a source is named.
     heat        small noise: the heat equation, backwards or forwards
     euler       what Euler's steps of a flow lose
     flow_rounds rounds of a flow on its own samples, N Euler steps each
+    reflow_rounds  rounds of Reflow with a ridge
     shape       cumulants under a linear denoiser
 """
 
@@ -25,6 +26,7 @@ from .heat import entropy_rate, fisher_information, heat_rate
 from .loss_law import cost_after, ra_loss_by_modes, ra_pace, settled_fraction, settled_variance, variance_after
 from .points import two_points_levels, two_points_variance
 from .quantiles import quantile_round
+from .reflow_rounds import reflow_variances
 from .shape import cumulant_factor
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "quantile_round",
     "ra_loss_by_modes",
     "ra_pace",
+    "reflow_variances",
     "settled_fraction",
     "settled_variance",
     "two_points_levels",
