@@ -250,8 +250,8 @@ class Reflow(Mechanism):
     name = "reflow"
     assumes = (
         "Reflow of a linear velocity model with ridge {ridge:g}, real pairs by the scheme {scheme!r}; variances drift "
-        "towards the noise's, 1, from above and from below; data in units of that noise, Gaussian directions (networks "
-        "may keep less of heavier tails, nobody knows how much)"
+        "towards the noise's, 1, from above and from below; data in units of that noise, Gaussian directions (of "
+        "heavier tails less is kept, of bounded data more: `theory.anydata.reflow_variances`)"
     )
     end = "nine tenths of its distance from the noise's variance are gone"
 

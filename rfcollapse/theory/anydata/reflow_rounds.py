@@ -45,7 +45,7 @@ def reflow_variances(
     *,
     scheme: Annotated[str, exact] = "reflow",
     real_fraction: FractionScalar = 0.0,
-    nodes: Annotated[int, partial(check.integer, minimum=9)] = 201,
+    nodes: Annotated[int, partial(check.integer, minimum=9)] = 257,
 ) -> Float[Array, "rounds_and_start"]:
     """Variances of what the models of rounds 0 … J generate, of data of any shape; round 0 generates the data.
 
