@@ -254,3 +254,13 @@ def ridge_by_modes(held=1, given=1):
         for e, q in zip((modes[:, 0], modes[:, 1]), excess)
     ]
     return vanishes((slope.T * change)[0] - sum(parts))
+
+
+@certificate("exact", half=(R("0.49"), R("0.51")), one=(0, R("1.01")))
+def ridge_of_any_shape(half=R(1, 2), one=1):
+    """τ(½ E (x0² − 1)x1² − 1) is lost: E (x0² − 1)g = E g'' for a cubic, and the balance law's slope for a Gaussian."""
+    z, g, b, tau = sp.symbols("z g b tau")
+    square = (g * z + b * z**3) ** 2
+    stein = gaussian_mean(sp.diff(square, z, 2) - (z**2 - 1) * square, [z])
+    slope = sp.diff((g**2 + tau) / (1 + tau), tau).subs(tau, 0)
+    return vanishes(stein, slope + half * gaussian_mean((z**2 - 1) * (g * z) ** 2, [z]) - one)

@@ -1,9 +1,10 @@
-"""Rounds of Reflow with a ridge, for any law in one dimension: the exact velocity, followed exactly. Ours.
+"""Rounds of Reflow with a ridge τ, for any law in one dimension: quantiles of blurred pools. Ours.
 
-The model of a round is an increasing map x1 = F(x0) of x0 ~ N(0, 1), given on scores z. A pair is seen at
-y = (1−t)x0 + t x1 + √τ e, and the velocity v(t, y) is the mean of x1 − x0 there, over own pairs (z, F(z)) and real
-ones; dy/dt = v from y = z leads to the next F(z). For Gaussian data and no real ones this is the balance law of
-`rfcollapse.theory.flow`; real and own pairs of different laws are no Gaussian together.
+Pairs are seen at y = (1−t)x0 + t x1 + √τ e, and the mean v of x1 − x0 there carries the law of y at t = 0 on to that at
+t = 1. In one dimension it keeps order, so that the next model is F(z) = Q(P(z)), P the distribution function of
+x0 + √τ e and Q the quantile function of x1 + √τ e, own and real pairs together. For Gaussians these have the standard
+deviations √(Q0 + τ) and √(Q1 + τ): the balance law of `rfcollapse.theory.flow`. Which noise belongs to which sample
+matters only for what noise the real pairs have.
 """
 
 import math
@@ -23,14 +24,15 @@ from ...schemes import SCHEMES, mixed
 from .quantiles import ordered
 
 REACH = 7.0  # of the scores: what lies beyond is 2e-9 of a Laplace law's variance
-STEPS = 40  # of Heun's method
 WIDEST = 1.25  # gap of F over √τ: sums over nodes are integrals up to 2 exp(−2π²/WIDEST²)
 BULK = 4.5  # |z| within which gaps count
-KINDS = (None, "inverted", "anchored", "redrawn")  # of real noise: a map's, or independent
+TINY = 1e-300
+HALVINGS = 24  # and one step of Newton's method
+KINDS = (None, "inverted", "anchored", "redrawn")  # of real noise: N(0, 1), but for "inverted"
 
 
 def exact(name, value):
-    """A scheme whose pairs are maps or independent."""
+    """A scheme whose real noise is N(0, 1), or inverted."""
     known = [scheme for scheme, row in SCHEMES.items() if row.own == "kept" and row.real in KINDS and not row.refreshed]
     if value not in known:
         raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
@@ -51,7 +53,8 @@ def reflow_variances(
 
     For Gaussian data under Reflow this is g² ← (g² + τ)/(1 + τ) of `theory.flow.scheme_trajectory`. Heavy tails keep
     less than that law says and bounded data more: with anchored pairs, τ = .2 and α = .3, a variance of 4 is 2.88 after
-    five rounds by that law, 2.46 for Laplace's and 3.25 for the uniform one.
+    five rounds by that law, 2.46 for Laplace's and 3.25 for the uniform one. To first order in τ a round of Reflow
+    loses τ(½ E (x0² − 1)x1² − 1) of E x². Anchored and fresh pairs are one law here.
 
     Args:
         quantiles: the data in units of the noise, in order: sorted samples, or quantiles at even levels.
@@ -85,44 +88,33 @@ def reflow_variances(
 @partial(jax.jit, static_argnums=(2, 3))
 def _variances(scores, start, rounds, real, ridge, fraction):
     mass = jnp.exp(-(scores**2) / 2)
-    mass = mass / mass.sum()
+    mass, share, width = mass / mass.sum(), fraction if real else 0.0, jnp.sqrt(ridge)
+
+    def below(y, values):
+        """P(value + √τ e < y)."""
+        return ndtr((y[:, None] - values[None]) / width) @ mass
+
+    def one_round(own, _):
+        level = ndtr(scores / jnp.sqrt(1 + ridge))
+        if real == "inverted":
+            level = mixed(level, below(scores, jnp.interp(start, own, scores)), share)
+
+        def pooled(y):
+            return mixed(below(y, own), below(y, start), share)
+
+        def halve(_, ends):
+            middle = (ends[0] + ends[1]) / 2
+            early = pooled(middle) < level
+            return jnp.where(early, middle, ends[0]), jnp.where(early, ends[1], middle)
+
+        ends = jnp.minimum(own[0], start[0]), jnp.maximum(own[-1], start[-1])
+        ends = (jnp.full_like(scores, end + side * 2 * REACH * width) for end, side in zip(ends, (-1, 1)))
+        near = sum(jax.lax.fori_loop(0, HALVINGS, halve, tuple(ends))) / 2
+        chance, density = jax.jvp(pooled, (near,), (jnp.ones_like(near),))
+        following = near + (level - chance) / jnp.maximum(density, TINY)
+        return following, variance(following)
 
     def variance(values):
         return mass @ values**2 - (mass @ values) ** 2
 
-    def one_round(own, _):
-        paired = {"inverted": jnp.interp(start, own, scores), "anchored": scores}  # the noise of real data
-
-        def velocity(t, y):
-            chance, moved = _seen(t, y, mass, scores, own, ridge)
-            if real is not None:
-                alone = real == "redrawn"
-                sums = (_independent if alone else partial(_seen, x0=paired[real]))(t, y, mass, x1=start, ridge=ridge)
-                chance, moved = (mixed(*both, fraction) for both in zip((chance, moved), sums))
-            return moved / jnp.maximum(chance, 1e-300)
-
-        def step(i, y):
-            t, h = i / STEPS, 1 / STEPS
-            first = velocity(t, y)
-            return y + h / 2 * (first + velocity(t + h, y + h * first))
-
-        following = jax.lax.fori_loop(0, STEPS, step, scores)
-        return following, variance(following)
-
-    later = jax.lax.scan(one_round, start, length=rounds)[1]
-    return jnp.concatenate([variance(start)[None], later])
-
-
-def _seen(t, y, mass, x0, x1, ridge):
-    """The density of y, and that times the mean of x1 − x0 there, of pairs (x0, x1) of these masses; each × √2πτ."""
-    away = y[:, None] - ((1 - t) * x0 + t * x1)[None]
-    chance = jnp.exp(-(away**2) / (2 * ridge)) * mass[None]
-    return chance.sum(axis=1), chance @ (x1 - x0)
-
-
-def _independent(t, y, mass, x1, ridge):
-    """The same where x0 is drawn anew: Gaussian given x1 and y."""
-    spread = (1 - t) ** 2 + ridge
-    away = y[:, None] - t * x1[None]
-    chance = jnp.exp(-(away**2) / (2 * spread)) * (jnp.sqrt(ridge / spread) * mass)[None]
-    return chance.sum(axis=1), (chance * (x1[None] - (1 - t) / spread * away)).sum(axis=1)
+    return jnp.concatenate([variance(start)[None], jax.lax.scan(one_round, start, length=rounds)[1]])
