@@ -57,6 +57,7 @@ SLOW = (
     "simulate/test_regression", "learn/test_velocity", "theory/anydata/test_heat", "test_float64",
     "measure/test_euler", "measure/test_transport",
     "learn/test_density", "theory/flow/test_mixed", "advice/test_monitor", "theory/test_resampling", "learn/test_pairs",
+    "advice/test_mechanisms", "theory/flow/test_schemes",
     "advice/test_field", "test_package", "test_fuzz_arguments", "advice/test_fuzz_tables", "advice/test_samples",
 )  # fmt: skip
 
