@@ -6,6 +6,9 @@ the cost, and in one piece, for the workers have all cores busy. Programs that t
 notebooks, which are tested too, run what users run. A folder of compiled programs that all processes of a run share
 saves nothing, for few are compiled by two of them.)
 
+They run on the CPU unless JAX_PLATFORMS asks for another device: a GPU multiplies float32 as TF32, which is beyond most
+tolerances, and its memory is for one process.
+
 JAX's 64-bit mode is off, as users have it; the fixture `in_float64` switches it on for tests that have a program of
 their own. The import hook must be installed before rfcollapse is imported. Tests of bad input use the fixture
 `unchecked`, so that they meet the words of `rfcollapse.check` as a user without beartype does.
@@ -23,6 +26,7 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):  # a flag that jaxl
     FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}"
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 jaxtyping.install_import_hook("rfcollapse", "beartype.beartype" if importlib.util.find_spec("beartype") else None)
 
 import jax  # noqa: E402
@@ -49,7 +53,7 @@ def in_float64():
 # starts last is waited for; `make test-fast` leaves them out.
 SLOW = (
     "advice/test_shapes", "benchmarks/test_gpu", "simulate/test_reduced", "learn/test_reflow", "learn/test_train",
-    "runs/test_run", "theory/anydata/test_flow_rounds", "own/test_rounds",
+    "runs/test_run", "runs/test_processes", "theory/anydata/test_flow_rounds", "own/test_rounds",
     "simulate/test_resampling", "benchmarks/test_bench", "simulate/test_dae", "test_doctests", "learn/test_unet",
     "theory/anydata/test_euler", "theory/anydata/test_densities", "learn/test_denoise", "theory/anydata/test_points",
     "simulate/test_flow", "advice/test_budget", "proofs/test_proofs", "book/test_page", "advice/test_rule",

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, Key, Real
 
 from .. import check
 from .integrate import METHODS, Steps, stepper, time_grid
@@ -56,7 +56,7 @@ def log_density(
 
 @eqx.filter_jit
 def reverse_sde(
-    key: PRNGKeyArray,
+    key: Key[Array, "*n"],
     model: Callable,
     data: Float[Array, "n d"],
     *,
@@ -77,7 +77,7 @@ def reverse_sde(
     N/2 times the cost of inversion with d + 1 tangents and their gradient.
 
     Args:
-        key: draws the noise.
+        key: draws the noise: one key, or one for each row.
         model, data, steps, method, at_once: see `rfcollapse.learn.integrate.invert`; "adaptive" aside.
         diffusion: ε ≥ 0.
 
@@ -106,7 +106,7 @@ def reverse_sde(
         state, _ = jax.lax.scan(one_step, start, (jnp.stack(keys), sizes[:-1], walk.times[:-1], walk.times[1:]))
         return _langevin(last, sizes[-1], partial(walk.density, walk.times[-1]), *state)[0]
 
-    keys = jax.random.split(key, len(data))
+    keys = key if key.ndim else jax.random.split(key, len(data))
     return jax.lax.map(lambda pair: one_sample(*pair), (keys, data), batch_size=at_once or len(data))
 
 

@@ -5,7 +5,8 @@ several cores comes from one XLA device per core, `jax.config.update("jax_num_cp
 computed. On a GPU the seeds of one device go together. A second axis, "shards", parts the batches of each seed among
 devices: more memory where a batch is too large for one, and on CPU more speed where there are fewer seeds than cores,
 for XLA's matmuls make little of several cores while they are small. The devices may belong to several processes, on
-several machines, that all run the same program (`jax.distributed.initialize` at its start).
+several machines, that all run the same program (`jax.distributed.initialize` at its start, or
+`rfcollapse reflow --distributed`).
 """
 
 import contextlib
@@ -30,11 +31,21 @@ OWN_GROUPS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def mesh(seeds: int, shards: int = 1) -> Mesh:
-    """As many of the devices as divide the number of seeds, in rows of `shards` devices that share a seed."""
+    """As many of the devices as divide the number of seeds, in rows of `shards` devices that share a seed.
+
+    Of several processes each in turn gives a row. ValueError where one has no part in it, for all run the same program.
+    """
     devices = jax.devices()
     rows = len(devices) // check.integer("shards", shards, 1, len(devices))
     count = max(count for count in range(1, rows + 1) if seeds % count == 0)
-    return Mesh(np.array(devices[: count * shards]).reshape(count, shards), ("seeds", "shards"))
+    found = np.array(devices[: rows * shards]).reshape(rows, shards)
+    owners = [row[0].process_index for row in found]
+    in_turn = sorted(range(rows), key=lambda row: (owners[:row].count(owners[row]), row))
+    used = found[in_turn[:count]]
+    if (parts := len({device.process_index for device in used.flat})) < jax.process_count():
+        said = f"{seeds} seeds by {shards} shards occupy devices of {parts} of {jax.process_count()} processes"
+        raise ValueError(f"{said}: take more seeds or shards, or fewer processes")
+    return Mesh(used, ("seeds", "shards"))
 
 
 def each(function: Callable, mesh: Mesh) -> Callable:
@@ -45,6 +56,15 @@ def each(function: Callable, mesh: Mesh) -> Callable:
 
     local = in_turn if mesh.devices.flat[0].platform == "cpu" else jax.vmap(function)
     return jax.shard_map(local, mesh=mesh, in_specs=AXIS, out_specs=AXIS, check_vma=False)
+
+
+def in_parts(function: Callable, *rows: jax.Array):
+    """function(*rows), row by row, in a program of `each`: the devices that share a seed do a part each and tell it."""
+    count = len(rows[0])
+    size = -(-count // jax.lax.axis_size("shards"))
+    places = jnp.minimum(jax.lax.axis_index("shards") * size + jnp.arange(size, dtype=jnp.int32), count - 1)
+    done = function(*(row[places] for row in rows))
+    return jax.tree.map(lambda part: jax.lax.all_gather(part, "shards", tiled=True)[:count], done)
 
 
 def spread(tree, mesh: Mesh):

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, Key, Real
 
 from .. import check
+from . import devices
 from .velocity import Denoiser
 
 METHODS = ("euler", "heun", "adaptive")
@@ -45,6 +46,8 @@ class Integrator(NamedTuple):
     """"euler", "heun" or "adaptive"."""
     at_once: int
     """Samples integrated at once."""
+    shards: int = 1
+    """Devices that share the samples of a seed, in a program of `devices.each`."""
 
     @property
     def options(self) -> dict:
@@ -54,11 +57,15 @@ class Integrator(NamedTuple):
 
     def generate(self, model: Callable, noise: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """See `generate` of this module."""
-        return generate(model, noise, at_once=self.at_once, **self.options)
+        return self.on_rows(partial(generate, model, at_once=self.at_once, **self.options), noise)
 
     def invert(self, model: Callable, data: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """See `invert` of this module."""
-        return invert(model, data, at_once=self.at_once, **self.options)
+        return self.on_rows(partial(invert, model, at_once=self.at_once, **self.options), data)
+
+    def on_rows(self, function: Callable, *rows: Array):
+        """function(*rows), which takes row by row, shared among the devices."""
+        return function(*rows) if self.shards == 1 else devices.in_parts(function, *rows)
 
 
 @eqx.filter_jit
@@ -136,7 +143,7 @@ def marginals(model: Callable, noise: Float[Array, "n d"], *, steps: Steps = 40,
 @check.in_float64
 @eqx.filter_jit
 def reverse_sde(
-    key: PRNGKeyArray,
+    key: Key[Array, "*n"],
     model: Callable,
     data: Float[Array, "n d"],
     marginals: Marginals | None,
@@ -157,7 +164,7 @@ def reverse_sde(
     marginals are kept for any ε and N.
 
     Args:
-        key: draws the noise.
+        key: draws the noise: one key, or one for each row.
         model, data, steps, method, at_once: see `invert`; "adaptive" aside.
         marginals: of the same model on the same grid, from `marginals`; None leaves the score out, which is wrong and
             inflates x(0): the naive stochastic reverse run.
@@ -181,7 +188,7 @@ def reverse_sde(
         keys = jax.random.split(key, len(times) - 1)
         return jax.lax.scan(one_step, x, (keys, times[:-1], times[1:], *kicks))[0]
 
-    keys = jax.random.split(key, len(data))
+    keys = key if key.ndim else jax.random.split(key, len(data))
     return jax.lax.map(lambda pair: one_sample(*pair), (keys, data), batch_size=at_once or len(data))
 
 

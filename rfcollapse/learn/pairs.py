@@ -171,8 +171,12 @@ def _scatter(integrator, model, data, probe, diffusion, key):
     return _reversed(integrate.reverse_sde, key, integrator, diffusion, model, data, None)
 
 
-def _reversed(reverse, key, integrator, diffusion, *given):
-    return reverse(key, *given, diffusion=diffusion, at_once=integrator.at_once, **integrator.options)
+def _reversed(reverse, key, integrator, diffusion, model, data, *marginals):
+    def backward(keys, rows):
+        settings = dict(diffusion=diffusion, at_once=integrator.at_once, **integrator.options)
+        return reverse(keys, model, rows, *marginals, **settings)
+
+    return integrator.on_rows(backward, jax.random.split(key, len(data)), data)
 
 
 _REVERSED = {"diffused": _diffuse, "scored": _score, "scattered": _scatter}  # by kind, `schemes.STOCHASTIC`

@@ -41,9 +41,10 @@ class Training(Checked):
     chunk: int = whole(1, 200)
     """steps between two looks at the losses, and two refreshments of ora"""
     precision: str = choice(("float32", "bfloat16"), "float32")
-    """of the net and its gradients in training; weights, optimizer and loss are float32"""
+    """of the net and its gradients in training; weights, optimizer and loss are float32, whose products a GPU makes
+    in TF32 unless JAX_DEFAULT_MATMUL_PRECISION=highest"""
     shards: int = whole(1, 1)
-    """devices that share the batches of a seed, in equal parts"""
+    """devices that share the batches of a seed, in equal parts, and its samples"""
     optimizer: str = choice(OPTIMIZERS, "adam")
     """optax's of that name"""
     weight_decay: float = number(check.nonnegative, 0.0)
@@ -144,4 +145,4 @@ class Plan(Checked):
     @property
     def integrator(self) -> Integrator:
         """How models are sampled and inverted."""
-        return Integrator(self.steps, self.method, self.at_once)
+        return Integrator(self.steps, self.method, self.at_once, self.training.shards)

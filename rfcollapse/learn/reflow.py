@@ -181,7 +181,8 @@ def _measured(integrator, model, noise):
     one_step = moment(integrator._replace(steps=1, method="euler").generate(model, noise))
     if integrator.method == "adaptive":
         return moment(integrator.generate(model, noise)), one_step, jnp.asarray(jnp.nan)
-    samples, bend = jax.lax.map(walked, noise, batch_size=integrator.at_once)
+    walk = partial(jax.lax.map, walked, batch_size=integrator.at_once)
+    samples, bend = integrator.on_rows(walk, noise)
     return moment(samples), one_step, bend.mean()
 
 

@@ -10,6 +10,7 @@ from ..learn.devices import use_all_cores
 from ..learn.train import Diverged
 from ..output import as_json, columns
 from . import plan as settings
+from . import processes
 from .folder import kept, lines
 from .run import run
 
@@ -19,6 +20,7 @@ def add_options(command):
     settings.add_options(command)
     command.add_argument("--out", type=Path, metavar="DIR", help="folder (runs/reflow-DATA-SCHEME-SEED-CHANGED)")
     command.add_argument("--resume", action="store_true", help="go on after the last round in DIR, if there is one")
+    processes.add_options(command)
     command.add_argument("--strict", action="store_true", help="refuse to resume on another device, not only warn")
     command.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
 
@@ -31,13 +33,17 @@ def command(options) -> int:
         said = f"--steps {plan.steps} has no effect: --method adaptive takes as many as it needs"
         warnings.warn(said, stacklevel=2)
     use_all_cores()
+    processes.join(options)
     try:
         log = run(plan, folder, resume=options.resume, strict=options.strict)
     except Diverged as error:
-        print(f"rfcollapse reflow: {error}; {kept(folder)}", file=sys.stderr)
+        if processes.is_first():
+            print(f"rfcollapse reflow: {error}; {kept(folder)}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, BrokenPipeError):  # or nobody reads the progress any more
         raise KeyboardInterrupt("interrupted; the same command with --resume goes on from there") from None
+    if not processes.is_first():
+        return 0
     if options.json:
         print(as_json({"folder": str(folder), "config": log.config, "final": lines(folder)[-1]}))
     else:

@@ -103,7 +103,8 @@ def levels(
 
 
 def _of_each_seed(function, integrator, models, rows):
-    return devices.fetch(on_each_seed(function, integrator, devices.mesh(len(rows)), models, rows))
+    mesh = devices.mesh(len(rows), integrator.shards)
+    return devices.fetch(on_each_seed(function, integrator, mesh, models, rows))
 
 
 def _there_and_back(integrator, model, data):

@@ -5,10 +5,12 @@ would have given without the interruption, to the last bit. On a GPU it does so 
 deterministic, as XLA_FLAGS=--xla_gpu_deterministic_ops=true asks: else each process tunes its own sums.
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +26,7 @@ from ..learn.classifier import train_classifier
 from ..measure.images import reference
 from ..output import locked, plain
 from . import folder as runfolder
-from . import looks
+from . import looks, processes
 from .folder import Log, read
 from .law import closed_form
 from .plan import RunPlan
@@ -134,12 +136,25 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False, strict: bool
     needs[f"chunk = {plan.training.chunk} by batch = {plan.training.batch}"] = 8 * draws * plan.seeds
     needs[f"networks of {weights} weights"] = 20 * weights  # and of each a gradient, its two moments and an average
     devices.require_memory(needs)
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder, patience=0):
+    processes.require_alike(config)
+    kept = []
+
+    def begun():
+        folder.mkdir(parents=True, exist_ok=True)
+        held.enter_context(locked(folder, patience=0))
         models, rows = runfolder.start(folder, config, like, resume=resume, strict=strict)
+        kept.extend(models)
+        return rows
+
+    with contextlib.ExitStack() as held:
+        rows = processes.from_first(begun)
+        models = processes.models_of_first(kept, like, len(rows))
         looked = _looker(plan, real) if real.images and real.held is not None else lambda *_: ({}, None)
         beside = None
-        bar = tqdm(total=plan.rounds + 1, initial=len(rows), desc=f"{plan.scheme} on {plan.data}", unit="round")
+        quiet = {"disable": not processes.is_first()}
+        bar = tqdm(
+            total=plan.rounds + 1, initial=len(rows), desc=f"{plan.scheme} on {plan.data}", unit="round", **quiet
+        )
         since = time.monotonic()
         with bar:
             for latest in reflow.each_round(key_run, real.train, plan, models):
@@ -154,11 +169,12 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False, strict: bool
                 measured, pictures = looked(latest, key_held)
                 now = time.monotonic()
                 row |= measured | {"seconds": round(now - since, 3)}
-                runfolder.save(folder, config, latest.models, row, pictures)
+                whole = processes.gathered(latest.models)
+                processes.from_first(partial(runfolder.save, folder, config, whole, row, pictures))
                 since = now
                 bar.set_postfix(loss=f"{latest.loss[:, -1].mean():.3g}", refresh=False)
                 bar.update()
-    return read(folder)
+    return read(folder) if processes.is_first() else Log(config, {})
 
 
 def _fitted(plan, real):
