@@ -5,7 +5,7 @@
 writes benchmarks/results/own_<platform>.json, with another seed into runs/seed-N/results, a part at a time. The model
 is a linear velocity v = A(t)x, A piecewise linear in t, fitted by least squares with noise of variance τ on its input,
 as in notebook 07; nothing of its training is known to the suite but the two functions. Data are Gaussian, their second
-moments exact.
+moments exact. Sizes were chosen by the time that they take, on another key than is recorded.
 """
 
 import jax
