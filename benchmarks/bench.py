@@ -21,7 +21,7 @@ import bench_training
 import jax
 import jax.numpy as jnp
 import numpy as np
-from contenders import ROOT, Case, peer, race, versions
+from contenders import ROOT, Case, card, peer, race, versions
 
 from rfcollapse import check
 from rfcollapse.learn.devices import this_machine, use_all_cores
@@ -55,7 +55,7 @@ def run(
     label, about = this_machine()
     path = folder / f"{label}.json"
     found = json.loads(path.read_text()) if path.exists() else {"sections": {}}
-    found["device"] = about
+    found["device"] = about | card()
     path.parent.mkdir(parents=True, exist_ok=True)
     for name in names or SECTIONS:
         print(f"bench: {name} …", file=sys.stderr, flush=True)
@@ -234,11 +234,12 @@ def add_options(parser: argparse.ArgumentParser):
     parser.add_argument("section", nargs="*", help=f"of {', '.join(SECTIONS)}; all where none is given")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, written to runs/: does it run?")
     parser.add_argument("--peers", metavar="PYTHON", help="one with benchmarks/requirements-peers.txt, to compare with")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (benchmarks/results, or runs)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
 
 
 def command(options: argparse.Namespace) -> int:
-    found, path = run(options.section, quick=options.quick, peers=options.peers)
+    found, path = run(options.section, quick=options.quick, folder=options.out, peers=options.peers)
     print(json.dumps(found) if options.json else f"{table(found)}\n\nwritten to {path}")
     return int(any("failed" in row for name in options.section or SECTIONS for row in found["sections"][name]["rows"]))
 

@@ -12,57 +12,73 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from bench_training import matmul, on_gpu
-from contenders import Case, race, timed
+from bench_training import OURS, Started, beside, matmul, on_gpu, repetitions
+from contenders import Case
 
 from rfcollapse.learn import integrate, train, velocity
+from rfcollapse.learn.devices import cores
 from rfcollapse.learn.pairs import Pairs
 from rfcollapse.learn.unet import Conv
 
-SHAPES = ((8, 8, 1), (16, 16, 3), (32, 32, 3))
 PRECISIONS = ("float32", "bfloat16")
 POOL = 1024
 
 
-def unet(quick: bool) -> Iterator[Case]:
-    """Images a second in training and sampling, the share of the measured matmul peak, and of time that is launches.
+def unet(quick: bool, peers: str | None) -> Iterator[Case]:
+    """Images a second in training, the share of the measured matmul peak and of time that is launches; and in sampling.
 
     The floor is a step of the same net, as narrow as it can be, on one image: what remains where there is nothing to
-    compute.
+    compute. Sampling is by ten Euler steps.
     """
     small = ((8, 8, 1), 8, 1, 1)
     if quick:
         sizes = [small]
-    elif on_gpu():
-        sizes = [(shape, channels, 512, seeds) for shape in SHAPES for channels in (32, 128) for seeds in (1, 8)]
+    elif on_gpu():  # few, for each is compiled for longer than it runs; eight seeds of the large ones fill a card
+        sizes = [((8, 8, 1), 64, 256, 1), ((8, 8, 1), 64, 256, 8), ((32, 32, 3), 64, 256, 1)]
     else:
         sizes = [((8, 8, 1), channels, 64, 1) for channels in (16, 32)] + [((16, 16, 3), 16, 64, 1)]
-    steps = 2 if quick else 200 if on_gpu() else 10
+    steps = 2 if quick else 30 if on_gpu() else 10
 
-    def measure(shape, channels, batch, seeds, dtype):
+    def measure(started, shape, channels, batch, seeds, dtype):
         peak, peak_flops = matmul(256 if quick else 8192 if on_gpu() else 2048, dtype)
         models = net(shape, channels, seeds)
-        x = jax.random.normal(jax.random.key(1), (batch, np.prod(shape)), dtype=jnp.float32)
-        one = jax.tree.map(lambda leaf: leaf[0], models)
-        runners = {
-            "train": trained(models, steps, batch, dtype),
-            "floor": trained(net(small[0], small[1], 1), steps, small[2], dtype),
-            "sample": partial(integrate.generate, one, x, steps=10, method="euler"),
-            "peak": peak,
-        }
-        compiled = timed(runners["train"])
-        seconds = race(runners, 1 if quick else 3)
-        images, work = batch * seeds * steps / seconds["train"], 3 * flops(one.net)
-        row = {"step_seconds": seconds["train"] / steps, "images_per_second": images}
-        row |= {"compile_seconds": max(0.0, compiled - seconds["train"]), "gigaflops": work * images / 1e9}
-        row |= {"peak_share": work * images / (peak_flops / seconds["peak"])}
-        row |= {"floor_seconds": seconds["floor"] / steps, "floor_share": seconds["floor"] / seconds["train"]}
-        return [row | {"ten_step_samples_per_second": batch / seconds["sample"]}]
+        floor = trained(net(small[0], small[1], 1), steps, small[2], dtype)
+        runners = {(OURS, cores()): trained(models, steps, batch, dtype), "floor": floor, "peak": peak}
+        alike = dict(plain=True, shape=shape, channels=channels)
+        if seeds == 1:
+            runners |= started.asked(net="unet", batch=batch, dtype=dtype, steps=steps, **alike)
+        seconds, rows = beside(runners, repetitions(quick))
+        work = 3 * flops(jax.tree.map(lambda leaf: leaf[0], models).net)
+        for row in rows:
+            if "seconds" in row:
+                value = row.pop("seconds")
+                images = batch * seeds * steps / value
+                row |= {"step_seconds": value / steps, "images_per_second": images, "gigaflops": work * images / 1e9}
+                row |= {"peak_share": work * images / (peak_flops / seconds["peak"])}
+        spent = rows[0]["step_seconds"] * steps
+        rows[0] |= {"floor_seconds": seconds["floor"] / steps, "floor_share": seconds["floor"] / spent}
+        return rows
 
-    precisions = PRECISIONS[-1:] if quick else PRECISIONS  # to compile a U-Net is most of a quick run
-    for dtype, (shape, channels, batch, seeds) in itertools.product(precisions, sizes):
-        head = {"shape": list(shape), "channels": channels, "batch": batch, "seeds": seeds, "dtype": dtype}
-        yield head, partial(measure, **head | {"shape": shape})
+    def drawn(started, shape, channels, batch):
+        one = jax.tree.map(lambda leaf: leaf[0], net(shape, channels, 1))
+        x = jax.random.normal(jax.random.key(1), (batch, np.prod(shape)), dtype=jnp.float32)
+        runners = {(OURS, cores()): partial(integrate.generate, one, x, steps=10, method="euler")}
+        asked = dict(plain=True, shape=shape, channels=channels, samples=batch, steps=10, method="euler")
+        _, rows = beside(runners | started.asked(**asked), repetitions(quick))
+        for row in rows:
+            if "seconds" in row:
+                row["samples_per_second"] = batch / row.pop("seconds")
+        return rows
+
+    with Started(peers) as started:
+        precisions = PRECISIONS[-1:] if quick else PRECISIONS  # to compile a U-Net is most of a quick run
+        for dtype, (shape, channels, batch, seeds) in itertools.product(precisions, sizes):
+            given = {"shape": list(shape), "channels": channels, "batch": batch}
+            head = {"task": "train"} | given | {"seeds": seeds, "dtype": dtype}
+            yield head, partial(measure, started, **given | {"shape": shape, "seeds": seeds, "dtype": dtype})
+        for shape, channels, batch, _ in [size for size in sizes if size[3] == 1]:
+            given = {"shape": list(shape), "channels": channels, "batch": batch}
+            yield {"task": "sample"} | given, partial(drawn, started, **given | {"shape": shape})
 
 
 def flops(net: eqx.Module) -> float:

@@ -16,7 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from contenders import Case, Peers, race, timed, versions
+from contenders import Case, Peers, first_turns, race, versions
 
 from rfcollapse.learn import integrate, train, velocity
 from rfcollapse.learn.devices import cores
@@ -35,7 +35,7 @@ class Size(NamedTuple):
     @property
     def flops(self) -> int:
         """Of one step's matmuls: each layer's outputs, gradients by weights and, but for the first, by inputs."""
-        layers = [layer.weight.size for layer in model(self).net.layers]
+        layers = [layer.weight.size for layer in eqx.filter_eval_shape(model, self).net.layers]
         return 2 * self.batch * (3 * sum(layers) - layers[0])
 
 
@@ -51,11 +51,10 @@ def single(quick: bool, peers: str | None) -> Iterator[Case]:
     if quick:
         sizes = [QUICK]
     elif on_gpu():
-        sizes = [Size(*pair) for pair in itertools.product((64, 128, 512, 2048), (512, 16384))]
+        sizes = [Size(width, 512) for width in (64, 512, 2048)] + [Size(2048, 16384)]
     else:
         sizes = [Size(width, 512) for width in (64, 128, 256, 512, 1024)] + [Size(1024, 4096)]
-    for size in sizes:
-        yield size._asdict(), partial(_one_seed, size, quick, peers)
+    yield from _each(sizes, quick, peers)
 
 
 def bfloat16(quick: bool, peers: str | None) -> Iterator[Case]:
@@ -64,42 +63,59 @@ def bfloat16(quick: bool, peers: str | None) -> Iterator[Case]:
         pairs = [QUICK[:2]]
     else:
         pairs = itertools.product((512, 2048), (512, 16384)) if on_gpu() else [(128, 512), (1024, 512)]
-    for pair in pairs:
-        size = Size(*pair, "bfloat16")
-        yield size._asdict(), partial(_one_seed, size, quick, peers)
+    yield from _each([Size(*pair, "bfloat16") for pair in pairs], quick, peers)
 
 
-def _one_seed(size, quick, python):
-    """A row for ours and one for each peer, at its best number of threads."""
-    steps = _steps(size, quick)
+def _each(sizes, quick, python):
+    """A case for each size; the processes of the peers serve all of them."""
+    with Started(python) as started:
+        for size in sizes:
+            yield size._asdict(), partial(_one_seed, size, quick, started)
+
+
+def _one_seed(size, quick, started):
+    """A row for ours and one for each peer, at its best number of threads; or why there is none of a peer."""
+    steps = steps_of(size, quick)
     peak, peak_flops = matmul(256 if quick else 8192 if on_gpu() else 4096, size.dtype)
-    with contextlib.ExitStack() as stack:
-        runners = {(OURS, cores()): ours(size, steps)}
-        if python:
-            runners |= _peers(stack, python, size, steps)
-        first = {name: timed(runner) for name, runner in runners.items()}
-        seconds = race(runners | {"peak": peak}, 1 if quick else 5)
-    peak_rate = peak_flops / seconds.pop("peak")
-    rows = []
-    for loop in dict.fromkeys(loop for loop, _ in seconds):
-        value, threads = min((value, threads) for (name, threads), value in seconds.items() if name == loop)
-        rate = size.flops * steps / value
-        rows.append(
-            {"loop": loop, "threads": threads, "compile_seconds": max(0.0, first[loop, threads] - value)}
-            | {"step_seconds": value / steps, "steps_per_second": steps / value}
-            | {"gigaflops": rate / 1e9, "peak_gigaflops": peak_rate / 1e9, "peak_share": rate / peak_rate}
-        )
-    if python:
-        best = min(row["step_seconds"] for row in rows if row["loop"] != OURS)
-        rows = [row | {"against_best_peer": best / row["step_seconds"]} for row in rows]
+    runners = {(OURS, cores()): ours(size, steps), "peak": peak} | started.asked(steps=steps, **size._asdict())
+    seconds, rows = beside(runners, repetitions(quick))
+    peak_rate = peak_flops / seconds["peak"]
+    for row in rows:
+        if "seconds" in row:
+            value = row.pop("seconds")
+            rate = size.flops * steps / value
+            row |= {"step_seconds": value / steps, "steps_per_second": steps / value, "gigaflops": rate / 1e9}
+            row |= {"peak_gigaflops": peak_rate / 1e9, "peak_share": rate / peak_rate}
     return rows
 
 
-def _steps(size, quick):
-    """Of one turn: about a second's work, and at least ten."""
+def beside(runners, count):
+    """Seconds of all runners, and a row for each loop at its best number of threads, or why there is none.
+
+    A loop's runners have names (loop, threads); what is measured beside them has others.
+    """
+    first, failed = first_turns(runners)
+    seconds = race({name: runners[name] for name in first}, count, warm=True)
+    loops, rows = [name for name in seconds if isinstance(name, tuple)], []
+    for loop in dict.fromkeys(loop for loop, _ in loops):
+        value, threads = min((seconds[name], name[1]) for name in loops if name[0] == loop)
+        spent = max(0.0, first[loop, threads] - value)
+        rows.append({"loop": loop, "threads": threads, "compile_seconds": spent, "seconds": value})
+    if theirs := [row["seconds"] for row in rows if row["loop"] != OURS]:
+        rows = [row | {"against_best_peer": min(theirs) / row["seconds"]} for row in rows]
+    measured = {row["loop"] for row in rows}
+    return seconds, rows + [{"loop": loop, "failed": why} for (loop, _), why in failed.items() if loop not in measured]
+
+
+def repetitions(quick):
+    return 1 if quick else 3 if on_gpu() else 5
+
+
+def steps_of(size: Size, quick: bool) -> int:
+    """Of one turn: about a second's work, and at least ten; a multiple of the chunk of `training`."""
     if quick:
         return 10
-    work, most = (2e13, 2000) if on_gpu() else (1.5e11, 1000)
+    work, most = (2e14, 400) if on_gpu() else (1.5e11, 1000)
     steps = int(min(most, max(10, work // size.flops)))
     return steps if steps < 200 else steps // 200 * 200
 
@@ -117,42 +133,59 @@ def seeds(quick: bool, peers: str | None) -> Iterator[Case]:
         shards = max(count for count in range(1, jax.device_count() + 1) if size.batch % count == 0)
         if shards > 1:
             runners[SHARED, 1, 1, cores()] = ours(size, steps, shards=shards)
-        with contextlib.ExitStack() as stack:
-            for processes in ((1,) if on_gpu() else (1, cores())) if peers else ():
-                for (loop, threads), runner in _peers(stack, peers, size, steps, processes).items():
+        with Started(peers) as started:
+            for processes in (1,) if on_gpu() else (1, cores()):
+                for (loop, threads), runner in started.asked(processes, steps=steps, **size._asdict()).items():
                     runners[loop, processes, processes, threads] = runner
-            return race(runners, 1 if quick else 5)
+            first, failed = first_turns(runners)
+            return race({name: runners[name] for name in first}, repetitions(quick), warm=True), failed
 
     def rows():
-        rows = []
-        for (loop, count, processes, threads), value in measure().items():
-            row = {"loop": loop, "seeds": count, "processes": processes, "threads": threads}
+        measured, failed = measure()
+        rows, names = [], ("loop", "seeds", "processes", "threads")
+        for name, value in measured.items():
+            count, row = name[1], dict(zip(names, name))
             rows.append(row | {"step_seconds": value / steps / count, "steps_per_second": steps * count / value})
-        if peers:
-            theirs = [row for row in rows if row["loop"] not in (OURS, SHARED)]
-            alone = min(row["step_seconds"] for row in theirs if row["processes"] == 1)
+        theirs = [row for row in rows if row["loop"] not in (OURS, SHARED)]
+        if alone := [row["step_seconds"] for row in theirs if row["processes"] == 1]:
             best = min(row["step_seconds"] for row in theirs)
             for row in rows:
-                row["against_one_process"] = alone / row["step_seconds"]
+                row["against_one_process"] = min(alone) / row["step_seconds"]
                 row["against_all_cores"] = best / row["step_seconds"]
-        return rows
+        return rows + [dict(zip(names, name), failed=why) for name, why in failed.items()]
 
     yield {}, rows
 
 
-def _peers(stack, python, size, steps, processes=1):
-    """Every loop of the peers with every number of threads worth a try, by both; a library that is alone in its
-    process finds nothing that another has compiled."""
-    modes = ("eager", "compiled", "graphs") if on_gpu() else ("eager", "compiled")
-    found = {}
-    libraries = [name for name in ("torch", "torchcfm") if name in versions(python, "torch_flow")]
-    for library, threads in itertools.product(libraries, _threads(processes)):
-        options = "--threads", str(threads), "--device", "cuda" if on_gpu() else "cpu"
-        ask = stack.enter_context(Peers(processes, python, "torch_flow", *options)).ask
-        for mode in modes:
-            request = {"library": library, "mode": mode, "steps": steps} | size._asdict()
-            found[f"{library} {mode}", threads] = partial(ask, **request)
-    return found
+class Started(contextlib.ExitStack):
+    """The peers that a Python has, none where it is None; each is started when it is first wanted."""
+
+    def __init__(self, python: str | None):
+        super().__init__()
+        self.python = python
+        found = versions(python, "torch_flow") if python else {}
+        self.libraries = [name for name in ("torch", "torchcfm") if name in found]
+        self.peers = cache(self._start)
+
+    def _start(self, library, processes, threads):
+        options = "--threads", str(threads), "--device", "cuda" if on_gpu() else "cpu", "--keep-going"
+        return self.enter_context(Peers(processes, self.python, "torch_flow", *options))
+
+    def asked(self, processes: int = 1, *, plain: bool = False, **request) -> dict[tuple[str, int], Callable]:
+        """Every loop of the peers with every number of threads worth a try, by both, for a request.
+
+        A library that is alone in its process finds nothing that another has compiled. plain: PyTorch's loops alone,
+        without CUDA graphs, for what torch_nets.py has.
+        """
+        modes = ("eager", "compiled", "graphs") if on_gpu() and not plain else ("eager", "compiled")
+        found = {}
+        for library, threads, mode in itertools.product(self.libraries, _threads(processes), modes):
+            if library == "torch" or not plain:
+                named = {"mode": mode} if "samples" in request else {"mode": mode, "library": library}
+                found[f"{library} {mode}", threads] = partial(
+                    self.peers(library, processes, threads).ask, **named, **request
+                )
+        return found
 
 
 def _threads(processes):
@@ -194,29 +227,33 @@ def matmul(n: int, dtype: str) -> tuple[Callable, float]:
     return partial(power, factor), 2.0 * n**3 * repeats
 
 
-def sampling(quick: bool) -> Iterator[Case]:
-    """Samples generated and inverted per second, Heun with 40 steps, one model in float32."""
-    samples = 16 if quick else 65536 if on_gpu() else 2048
+def sampling(quick: bool, peers: str | None) -> Iterator[Case]:
+    """Samples generated and inverted per second, Heun with 40 steps, one model in float32; the peers generate."""
+    samples, steps = 16 if quick else 65536 if on_gpu() else 2048, 40
 
-    def measure(width):
+    def measure(width, started):
         flow = model(Size(width, samples))
         x = jax.random.normal(jax.random.key(0), (samples, DIMENSION), dtype=jnp.float32)
-        runners = {"generate": partial(integrate.generate, flow, x), "invert": partial(integrate.invert, flow, x)}
-        first = {name: timed(runner) for name, runner in runners.items()}
-        seconds = race(runners, 1 if quick else 5)
-        row = {"compile_seconds": first["generate"] - seconds["generate"]}
-        return [row | {f"{name}_per_second": samples / value for name, value in seconds.items()}]
+        runners = {(OURS, cores()): partial(integrate.generate, flow, x), "invert": partial(integrate.invert, flow, x)}
+        runners |= started.asked(plain=True, width=width, samples=samples, steps=steps, method="heun")
+        seconds, rows = beside(runners, repetitions(quick))
+        for row in rows:
+            if "seconds" in row:
+                row["generate_per_second"] = samples / row.pop("seconds")
+        rows[0]["invert_per_second"] = samples / seconds["invert"]
+        return rows
 
-    for width in (8,) if quick else (64, 128, 512, 2048) if on_gpu() else (64, 128, 256, 512, 1024):
-        yield {"width": width, "samples": samples}, partial(measure, width)
+    with Started(peers) as started:
+        for width in (8,) if quick else (64, 128, 512, 2048) if on_gpu() else (64, 128, 256, 512, 1024):
+            yield {"width": width, "samples": samples}, partial(measure, width, started)
 
 
 def step(quick: bool) -> Iterator[Case]:
     """What a step is made of, each part repeated alone; shares of the whole step, which need not add up to 1."""
 
     def measure(size):
-        repeats = _steps(size, quick)
-        seconds = race(_parts(size, repeats) | {"whole": ours(size, repeats)}, 1 if quick else 5)
+        repeats = steps_of(size, quick)
+        seconds = race(_parts(size, repeats) | {"whole": ours(size, repeats)}, repetitions(quick))
         return [
             {"part": part, "step_seconds": value / repeats, "share": value / seconds["whole"]}
             for part, value in seconds.items()
@@ -280,4 +317,4 @@ def _parts(size, repeats):
 
 
 SECTIONS = {"training": single, "bfloat16": bfloat16, "seeds": seeds, "sampling": sampling, "step": step}
-WITH_PEERS = ("training", "bfloat16", "seeds")
+WITH_PEERS = ("training", "bfloat16", "seeds", "sampling", "unet")

@@ -35,7 +35,7 @@ import bench_training  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
-from contenders import Peers, race, timed  # noqa: E402
+from contenders import Peers, card, first_turns, race  # noqa: E402
 
 from rfcollapse import claims, data  # noqa: E402
 from rfcollapse.learn import devices, integrate, reflow  # noqa: E402
@@ -46,7 +46,7 @@ from rfcollapse.simulate import dae, resampling  # noqa: E402
 from rfcollapse.theory import dae as law  # noqa: E402
 from rfcollapse.theory import flow  # noqa: E402
 
-PACKAGES = ("jax", "jaxlib", "jax-cuda13-plugin", "numpy", "equinox", "optax", "diffrax", "torch")
+PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax", "diffrax", "torch")
 PRECISIONS = {"bfloat16": ("bfloat16", None), "tf32": ("float32", None), "float32": ("float32", "highest")}
 
 
@@ -94,10 +94,12 @@ def outcome(row: Row, left: float, tiny: bool) -> dict:
     if left < row.estimate and not tiny:
         return {"left_out": f"takes about {row.estimate:.0f} s, {max(left, 0):.0f} were left"}
     began = time.monotonic()
+    FAILED.clear()
     try:
         result = row.measure()
     except Exception as error:  # whatever befalls one row must not cost the others
         result = {"failed": f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"[:300]}
+    result |= {"contenders_failed": dict(FAILED)} if FAILED else {}
     return result | {"took": round(time.monotonic() - began, 2)}
 
 
@@ -114,18 +116,9 @@ def smoke(bench: Bench) -> Iterator[Row]:
         return {"eager_operations": "right"}
 
     def versions():
-        device = jax.devices()[0]
         found = {name: importlib.metadata.version(name) for name in PACKAGES if has(name)}
-        asked = "--query-gpu=name,driver_version,memory.total,power.limit"
-        return {
-            "device": device.device_kind,
-            "platform": str(getattr(device.client, "platform_version", device.platform)),
-            "bytes_limit": (device.memory_stats() or {}).get("bytes_limit"),
-            "nvidia_smi": shell(["nvidia-smi", asked, "--format=csv,noheader"]),
-            "xla_flags": os.environ.get("XLA_FLAGS", ""),
-            "python": sys.version.split()[0],
-            "versions": found,
-        }
+        about = {"device": jax.devices()[0].device_kind, "python": sys.version.split()[0], "versions": found}
+        return about | card()
 
     yield Row("operations outside jit", 20, right)
     yield Row("versions", 5, versions)
@@ -189,7 +182,7 @@ def widths(bench: Bench) -> Iterator[Row]:
         size = bench_training.Size(*values)
 
         def beside_torch(size=size):
-            steps = bench.size(int(min(500, max(20, 2e14 // size.flops))), 10)
+            steps = bench_training.steps_of(size, bench.tiny)
             runners = {"ours": bench_training.ours(size, steps)}
             modes = ("eager", "compiled", "graphs") if size.batch < 10_000 else ("eager", "compiled")
             for mode in bench.size(modes, ("eager",)):
@@ -312,6 +305,7 @@ SECTIONS = {  # the largest share of the time that each may take
     "beside torch": (0.1, beside_torch),
 }
 TOLD = {}  # numbers that later rows are compared with
+FAILED = {}  # contenders of the row in progress, and why
 
 
 # ------------------------------------------------------------------------- parts that run here and in other processes
@@ -441,14 +435,9 @@ def used(size, rate):
 
 def raced(runners, bench):
     """Median seconds, in turns; a contender that fails is left out and named, ours must run."""
-    alive = {}
-    for name, runner in runners.items():
-        try:
-            timed(runner)
-            alive[name] = runner
-        except ChildProcessError as error:
-            print(f"{name} is left out: {error}", flush=True)
-    return race(alive, 1 if bench.tiny else 3, warm=True)
+    first, failed = first_turns(runners)
+    FAILED.update(failed)
+    return race({name: runners[name] for name in first}, 1 if bench.tiny else 3, warm=True)
 
 
 @cache
@@ -463,9 +452,7 @@ def asked(bench, **request):
     def ask():
         if bench.python is None:
             raise ChildProcessError("no Python with PyTorch was named")
-        (answer,) = peers(bench.python).ask(**{"library": "torch"} | request)
-        if "error" in answer:
-            raise ChildProcessError(answer["error"])
+        peers(bench.python).ask(**{"library": "torch"} | request)
 
     return ask
 
@@ -487,13 +474,6 @@ def python(arguments, environment=None):
         words = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
         raise ChildProcessError(f"{' '.join(arguments[:3])} …: {words[-1]}")
     return ended.stdout
-
-
-def shell(arguments):
-    try:
-        return subprocess.run(arguments, capture_output=True, text=True, timeout=20).stdout.strip()
-    except OSError:
-        return None
 
 
 def has(package):
@@ -530,6 +510,8 @@ def main():
         answers = {part: jax.tree.map(np.asarray, PARTS[part](bench)) for part in options.parts}
         print(json.dumps(plain(answers)))
         return 0
+    if not bench.tiny and not bench_training.on_gpu():  # where none is to be seen, JAX_PLATFORMS=cuda,cpu is the CPU
+        parser.error("JAX finds no GPU; --tiny shows everything in miniature on a CPU")
     unknown = set(options.section) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")

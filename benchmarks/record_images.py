@@ -1,15 +1,21 @@
 """The image runs of notebook 10 that take longer than a notebook may: all schemes, ablations, one first model for all.
 
-    python benchmarks/record_images.py [--scale cpu | gpu] [--seed N] [PART …]
+    python benchmarks/record_images.py [--scale cpu | gpu | gpu-short] [--seed N] [--out DIR] [PART …]
 
 writes benchmarks/results/images_<device>.json, a part at a time; parts that are there stay unless they are named. The
-first model is kept in runs/, so that the parts may be made in separate calls. Another seed, of the split and of the
-classifier, too, goes into runs/seed-N/results.
+first model is kept in runs/, so that the parts may be made in separate calls, and each round of a part until the part
+is whole: one that was cut off goes on after its last round (and tells the seconds from there). Another seed, of the
+split and of the classifier, too, goes into runs/seed-N/results. With --out all of it goes into that folder.
 """
 
 import argparse
+import hashlib
+import io
+import json
+import re
 import sys
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import equinox as eqx
@@ -25,9 +31,8 @@ from rfcollapse.learn.classifier import train_classifier
 from rfcollapse.learn.integrate import Integrator
 from rfcollapse.learn.plan import Plan, Training
 from rfcollapse.measure import images
+from rfcollapse.output import plain, replace
 from rfcollapse.runs import looks
-
-devices.use_all_cores()
 
 ALPHA, EPSILON = 0.5, 0.5
 SCHEMES = ("reflow", "ra", "anchored", "ora", "oras", "fresh")
@@ -51,6 +56,7 @@ class Scale(NamedTuple):
     precision: str
     label: str | None = None  # of the file; None: the device's
     seed: int = 0
+    folder: Path | None = None  # of all files; None: runs/ and benchmarks/results/
 
 
 SCALES = {
@@ -59,6 +65,9 @@ SCALES = {
     ),
     "gpu": Scale(
         "digits", 397, 16, 10, 5, 64, 20_000, 5000, 256, 20_000, Integrator(50, "heun", 2048), 4000, "bfloat16"
+    ),
+    "gpu-short": Scale(  # first reflow ra anchored: minutes, of which most are compilation
+        "digits", 397, 4, 3, 2, 64, 4000, 1000, 256, 5000, Integrator(20, "heun", 2048), 2000, "bfloat16", "gpu_short"
     ),
     "gpu-photos": Scale(
         "photos", 1000, 8, 10, 5, 64, 40_000, 10_000, 128, 20_000, Integrator(50, "heun", 1024), 4000, "bfloat16"
@@ -95,7 +104,8 @@ def settings(scale, **changed):
     found, rows, _, _ = material(scale)
     options = dict(scheme="reflow", real_fraction=ALPHA, diffusion=EPSILON, rounds=scale.rounds, warm_start=True)
     options |= dict(seeds=scale.seeds, model="unet", options={"shape": found.shape, "channels": scale.channels})
-    options |= dict(pairs=scale.pairs, probes=max(1024, rows.shape[1]), **scale.sampler._asdict())
+    options |= dict(pairs=scale.pairs, probes=max(1024, rows.shape[1]), at_once=scale.sampler.at_once)
+    options |= scale.sampler.options
     return options | changed
 
 
@@ -116,10 +126,35 @@ def entry(scale, one, curve):
     return looked(scale, one.models, curve) | extra
 
 
-def kept(scale):
-    """The first models; what is called _first.eqx is of an older version, whose files held whole rounds."""
-    folder = ROOT / "runs" / (f"seed-{scale.seed}" if scale.seed else "")
-    return folder / f"images_{scale.images}_{label(scale)}_first_models.eqx"
+def kept(scale, name="first_models"):
+    """The file of the first models, or of a part's last ones; what is called _first.eqx is an older version's."""
+    folder = scale.folder or ROOT / "runs" / (f"seed-{scale.seed}" if scale.seed else "")
+    return folder / f"images_{scale.images}_{label(scale)}_{re.sub(r'[^a-z0-9.]+', '_', name)}.eqx"
+
+
+def keep(path, models, rounds=None):
+    """Models, below a line that says which rounds led to them."""
+    file = io.BytesIO()
+    if rounds is not None:
+        file.write(json.dumps(rounds).encode() + b"\n")
+    eqx.tree_serialise_leaves(file, models)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, file.getvalue())
+
+
+def begun(path, of, like):
+    """What a part that was cut off has left: its entries, and the models of their rounds, all None but for the last."""
+    if path.exists():
+        with path.open("rb") as file:
+            rounds = json.loads(file.readline())
+            if rounds["of"] == of:
+                count = len(rounds["entries"])
+                return rounds["entries"], [*[None] * (count - 1), eqx.tree_deserialise_leaves(file, like)]
+    return [], []
+
+
+def sizes(scale):
+    return {name: value for name, value in scale._asdict().items() if name != "folder"}
 
 
 def first(scale):
@@ -128,15 +163,15 @@ def first(scale):
     made = []
     first_training = training(scale, scale.first_steps, 4e-3)
     reflow.run(key(scale), rows, training=first_training, on_round=made.append, **settings(scale, rounds=0))
-    kept(scale).parent.mkdir(parents=True, exist_ok=True)
-    eqx.tree_serialise_leaves(kept(scale), made[0].models)
+    keep(kept(scale), made[0].models)
     real = images.quality(reference, rows[: scale.samples])._asdict()
     result = {"real": {name: np.round(value, 4).tolist() for name, value in real.items()}, "accuracy": accuracy}
-    result |= {"variances": reference.variances.round(5).tolist(), "sizes": scale._asdict()}
+    result |= {"variances": reference.variances.round(5).tolist(), "sizes": sizes(scale)}
     return result | {"rounds": [entry(scale, made[0], True)]}
 
 
-def part(scale, scheme, *, rounds=None, real=None, fewer_pairs=1, longer=1, **changed):
+def part(scale, name, *, scheme, rounds=None, real=None, fewer_pairs=1, longer=1, **changed):
+    """The rounds after the first model, each kept until all are there."""
     _, rows, _, _ = material(scale)
     rounds = rounds or scale.rounds
     pairs = scale.pairs // fewer_pairs
@@ -146,11 +181,15 @@ def part(scale, scheme, *, rounds=None, real=None, fewer_pairs=1, longer=1, **ch
         lambda: reflow.new_models(key(scale), rows.shape[1], scale.seeds, "unet", "velocity", **wanted["options"])
     )
     first_models, plan = eqx.tree_deserialise_leaves(kept(scale), like), Plan(training=later, **wanted)
-    entries = []
-    for latest in reflow.each_round(key(scale), rows[:real], plan, [first_models]):
+    said = dict(scheme=scheme, real=real, pairs=pairs, longer=longer) | changed
+    of = plain({"settings": said, "sizes": sizes(scale), "first": hashlib.sha256(kept(scale).read_bytes()).hexdigest()})
+    entries, models = begun(kept(scale, name), of, like)
+    for latest in reflow.each_round(key(scale), rows[:real], plan, [first_models, *models]):
         print(f"  round {latest.index}", file=sys.stderr, flush=True)
         entries.append(entry(scale, latest, latest.index == rounds))
-    return {"rounds": entries, "settings": dict(scheme=scheme, real=real, pairs=pairs, longer=longer) | changed}
+        keep(kept(scale, name), latest.models, {"of": of, "entries": entries})
+    kept(scale, name).unlink()  # a part that is made again begins anew
+    return {"rounds": entries, "settings": said}
 
 
 def label(scale):
@@ -161,16 +200,20 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("part", nargs="*", help="; ".join(["first", *SCHEMES, *ABLATIONS]))
     parser.add_argument("--scale", choices=tuple(SCALES), default="cpu")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of all files (benchmarks/results, and runs)")
     add_seed(parser)
     options = parser.parse_args(arguments)
-    scale = SCALES[options.scale]._replace(seed=options.seed)
+    devices.use_all_cores()
+    if options.scale.startswith("gpu") and jax.devices()[0].platform == "cpu":
+        parser.error(f"JAX finds no GPU for --scale {options.scale}; JAX_PLATFORMS=cuda,cpu says why one won't start")
+    scale = SCALES[options.scale]._replace(seed=options.seed, folder=options.out)
     parts = {"first": lambda: first(scale)}
-    parts |= {scheme: lambda scheme=scheme: part(scale, scheme) for scheme in SCHEMES}
+    parts |= {scheme: lambda scheme=scheme: part(scale, scheme, scheme=scheme) for scheme in SCHEMES}
     for name, changed in ABLATIONS.items():
-        parts[name] = lambda changed=changed: part(scale, rounds=scale.ablated_rounds, **changed)
+        parts[name] = lambda name=name, changed=changed: part(scale, name, rounds=scale.ablated_rounds, **changed)
     suffix = "" if scale.images == "digits" else f"_{scale.images}"
     folder = ROOT / "runs" if options.scale == "trial" and not scale.seed else repeats.results(ROOT, scale.seed)
-    record(parts, options.part, folder / f"images_{label(scale)}{suffix}.json")
+    record(parts, options.part, (options.out or folder) / f"images_{label(scale)}{suffix}.json")
 
 
 if __name__ == "__main__":

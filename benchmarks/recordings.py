@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import jax
-from contenders import ROOT
+from contenders import ROOT, card
 
 from rfcollapse.claims import repeats
 from rfcollapse.learn import devices
@@ -54,7 +54,7 @@ def record(parts: dict[str, Callable[[], object]], wanted: Collection[str], path
         print(name, file=sys.stderr, flush=True)
         start, result = time.time(), parts[name]()
         versions = {package: importlib.metadata.version(package) for package in ("jax", "equinox", "optax")}
-        about = {"device": devices.this_machine()[1], "date": date.today().isoformat()}
+        about = {"device": devices.this_machine()[1] | card(), "date": date.today().isoformat()}
         about |= {"versions": {"python": platform.python_version()} | versions, "seconds": round(time.time() - start)}
         found = repeats.read(path) | {name: about | {"result": short(result)}}
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@
 
 It runs in a Python environment of its own, see requirements-peers.txt. Each line on stdin is a request, a JSON object
 with "library" (torch, torchcfm), "mode" (eager, compiled, graphs; ensemble with "seeds"), "width", "batch", "dtype" and
-"steps"; or with "net": "unet", "shape" and "channels". The answer is one line, {"loss": …}, once these steps are done.
+"steps"; or with "net": "unet", "shape" and "channels". With "samples" nothing is trained: so many are generated in
+"steps" steps of Euler's or Heun's "method". The answer is one line, {"loss": …}, once these steps are done.
 A second request of the same kind finds everything compiled, and the one who asks holds the clock. The net, the batch
 and Adam, fused, are those of `rfcollapse bench training`; there is nothing beyond the minimum: no average of the
 weights, no schedule, no input noise, and t uniform.
@@ -41,6 +42,16 @@ class MLP(torch.nn.Module):
     def forward(self, t, x):
         phases = t[:, None] * self.frequencies
         return self.layers(torch.cat([x, phases.cos(), phases.sin()], dim=1))
+
+
+def sampler(device, mode, samples, method, width=None, shape=None, channels=None):
+    """A function that generates samples in so many steps, and returns their mean."""
+    if shape:
+        height, width, colours = shape
+        net, x = torch_nets.UNet(channels, colours), torch.randn(samples, colours, height, width, device=device)
+    else:
+        net, x = MLP(width), torch.randn(samples, DIMENSION, device=device)
+    return torch_nets.sampler(net.to(device).eval(), x, mode, method)
 
 
 def trainer(device, library, mode, batch, dtype, width=None, seeds=1, net="mlp", shape=None, channels=None):
@@ -103,6 +114,7 @@ def main():
         torch.set_num_threads(options.threads)
     torch.compiler.config.force_disable_caches = True  # what is compiled is compiled anew, for its time is measured
     warnings.filterwarnings("ignore", "dynamo_pgo force disabled")
+    torch._dynamo.config.recompile_limit = 64  # each size is another program; beyond 8 they would go eager, unasked
     torch.manual_seed(0)
     if options.device == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32, which is JAX's default there
@@ -116,7 +128,7 @@ def main():
             if kind not in trainers:
                 if options.keep_going:  # one contender at a time, or their graphs and weights fill the card
                     trainers = {kind: trainers[kind] for kind in list(trainers)[-3:]}
-                trainers[kind] = trainer(options.device, **request)
+                trainers[kind] = (sampler if "samples" in request else trainer)(options.device, **request)
             answer = {"loss": trainers[kind](steps)}
         except Exception as error:
             if not options.keep_going:

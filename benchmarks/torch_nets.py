@@ -1,6 +1,7 @@
-"""What a PyTorch user would set against ours beyond one MLP: an ensemble by `torch.func`, and a U-Net like ours.
+"""What a PyTorch user would set against ours beyond one MLP: an ensemble by `torch.func`, a U-Net like ours, a sampler.
 
-Each function returns one that trains for so many steps and returns the last loss, as `torch_flow.trainer` does.
+Each function returns one that trains for so many steps and returns the last loss, as `torch_flow.trainer` does, or that
+samples in so many.
 """
 
 import torch
@@ -107,3 +108,24 @@ def unet(device, mode, shape, channels, batch, dtype):
         return value.item()
 
     return train
+
+
+def sampler(net, start, mode, method):
+    """Samples of the flow dx/dt = net(t, x) from these rows of noise; the mean of what comes out."""
+    times = torch.ones(len(start), device=start.device)
+
+    def step(x, t, h):
+        slope = net(t * times, x)
+        return x + (h * slope if method == "euler" else h / 2 * (slope + net((t + h) * times, x + h * slope)))
+
+    if mode == "compiled":
+        step = torch.compile(step, dynamic=False)
+
+    @torch.inference_mode()
+    def sample(steps):
+        x, h = start, torch.tensor(1 / steps, device=start.device)
+        for i in range(steps):
+            x = step(x, i * h, h)
+        return x.mean().item()  # which waits for the device
+
+    return sample

@@ -54,8 +54,12 @@ def each(function: Callable, mesh: Mesh) -> Callable:
     def in_turn(*arguments):
         return jax.lax.map(lambda one: function(*one), arguments)
 
-    local = in_turn if mesh.devices.flat[0].platform == "cpu" else jax.vmap(function)
+    local = in_turn if _take_turns(mesh) else jax.vmap(function)
     return jax.shard_map(local, mesh=mesh, in_specs=AXIS, out_specs=AXIS, check_vma=False)
+
+
+def _take_turns(mesh):
+    return mesh.devices.flat[0].platform == "cpu"
 
 
 def in_parts(function: Callable, *rows: jax.Array):

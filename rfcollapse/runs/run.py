@@ -8,6 +8,7 @@ deterministic, as XLA_FLAGS=--xla_gpu_deterministic_ops=true asks: else each pro
 import contextlib
 import hashlib
 import importlib.metadata
+import os
 import time
 from dataclasses import asdict, replace
 from functools import partial
@@ -94,8 +95,9 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False, strict: bool
         plan: see `rfcollapse.runs.plan.RunPlan`.
         folder: held by this process while it runs; unless resume, nothing of a run is in it.
         resume: go on after the last round that is whole; all of the plan but `rounds` must then be what it was, and
-            data and versions too. The bits are those of an uninterrupted run on the same CPU (on the same GPU only with
-            deterministic operations); another device is warned of.
+            data and versions too, and on a GPU XLA_FLAGS and the precision of products. The bits are those of an
+            uninterrupted run on the same CPU (on the same GPU only with deterministic operations); another device is
+            warned of.
         strict: refuse another device instead.
 
     Raises:
@@ -129,6 +131,9 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False, strict: bool
         "versions": {"rfcollapse": __version__} | {name: importlib.metadata.version(name) for name in PACKAGES},
         "device": devices.this_machine()[1],
     }
+    if config["device"]["platform"] != "cpu":  # where they decide the last bits
+        flags, products = os.environ.get("XLA_FLAGS"), jax.config.jax_default_matmul_precision
+        config["arithmetic"] = {"xla_flags": flags, "products": products}
     plan = _fitted(plan, real)
     like = _untrained(plan, real)
     draws, weights = plan.training.chunk * plan.training.batch, sum(leaf.size for leaf in jax.tree.leaves(like))

@@ -9,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import bench
+import bench_images
 import bench_training
 import contenders
 import jax
@@ -53,11 +54,11 @@ def test_the_peer_follows_the_same_law():
 
 def test_a_cheap_section_is_merged_with_what_is_there(root, capsys):
     label, about = devices.this_machine()
-    path = root / "runs" / f"{label}.json"
+    path = root / "elsewhere" / f"{label}.json"
     path.parent.mkdir()
     others = {"date": "2020-01-01", "versions": {"jax": "0"}, "rows": [{"seconds": 1.0}]}
     path.write_text(json.dumps({"sections": {"training": others}}))
-    assert main(["bench", "parts", "--quick", "--json"]) == 0
+    assert main(["bench", "parts", "--quick", "--json", "--out", str(path.parent)]) == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert found == json.loads(path.read_text()) and "parts" in err
@@ -114,6 +115,7 @@ def test_without_a_checkout(root):
         bench.peer("numpy_dae")
 
 
+MODES = {"eager": None, "compiled": "no such mode"}  # of the stub at width 11, and why not
 STUB = """
 import json, sys, time
 if "--versions" in sys.argv:
@@ -123,8 +125,11 @@ threads, seen = int(sys.argv[2]), set()
 print("{}", flush=True)
 for line in sys.stdin:
     request = json.loads(line)
-    if request["width"] == 13:
+    if request.get("width") == 13:
         sys.exit("out of luck")
+    if request.get("width") == 11 and request["mode"] == "compiled":
+        print(json.dumps({"error": "no such mode"}), flush=True)
+        continue
     if request["mode"] not in seen:
         seen.add(request["mode"])
         time.sleep(0.2 if request["mode"] == "compiled" else 0)
@@ -151,7 +156,7 @@ def test_each_peer_at_its_best_number_of_threads(stub):
     rows = {row["loop"]: row for row in section["rows"]}
     assert section["versions"]["torch"] == "0" and len(rows) == 5
     assert all(row["threads"] == 2 for row in rows.values())
-    steps = bench_training._steps(bench_training.QUICK, True)
+    steps = bench_training.steps_of(bench_training.QUICK, True)
     seconds = {"rfcollapse": 0.05, "torch eager": 0.1, "torchcfm compiled": 0.05}
     for loop, value in seconds.items():
         assert rows[loop]["step_seconds"] * steps == pytest.approx(value, rel=0.4)
@@ -170,11 +175,61 @@ def test_peers_on_every_core_work_at_the_same_time(stub):
     assert two["against_one_process"] == pytest.approx(0.05 / 0.025, rel=0.4)
 
 
+def test_peers_of_the_unet_and_of_sampling(stub, monkeypatch):
+    def ours(*_, **__):
+        contenders.time.sleep(0.05)
+
+    monkeypatch.setattr(bench_training.integrate, "generate", ours)
+    monkeypatch.setattr(bench_training.integrate, "invert", ours)
+    monkeypatch.setattr(bench_images, "trained", lambda *_: ours)
+    found, _ = bench.run(["sampling", "unet"], quick=True, peers=sys.executable)
+    sampling, unet = (found["sections"][name]["rows"] for name in ("sampling", "unet"))
+    loops = ["rfcollapse", "torch eager", "torch compiled"]  # torchcfm has neither
+    assert [row["loop"] for row in sampling] == loops
+    assert [(row["task"], row["loop"]) for row in unet] == list(itertools.product(("train", "sample"), loops))
+    for row in (sampling[0], unet[0], unet[3]):
+        assert row["against_best_peer"] == pytest.approx(1, rel=0.4)  # compiled, with two threads, takes .05 s, too
+    assert sampling[1]["generate_per_second"] == pytest.approx(16 / 0.1, rel=0.4)
+    assert unet[2]["images_per_second"] == pytest.approx(2 / 0.05, rel=0.4)
+    assert unet[4]["samples_per_second"] == pytest.approx(1 / 0.1, rel=0.4)
+
+
 def test_a_peer_that_stops(stub, capfd):
     with contenders.Peers(1, sys.executable, "torch_flow", "--threads", "1") as peers:
         with pytest.raises(ChildProcessError, match="stopped"):
             peers.ask(width=13)
+        assert peers.ask(width=12, mode="eager") == [{"loss": 1.0}]  # of another process
     assert "out of luck" in capfd.readouterr().err
+
+
+def test_a_peer_that_fails_costs_no_other(stub, monkeypatch):
+    monkeypatch.setattr(bench_training, "QUICK", bench_training.Size(11, 16))
+    found, _ = bench.run(["training", "seeds"], quick=True, peers=sys.executable)
+    rows = found["sections"]["training"]["rows"]
+    assert {row["loop"]: row.get("failed") for row in rows} == {
+        "rfcollapse": None,
+        **{f"{library} {mode}": why for library in ("torch", "torchcfm") for mode, why in MODES.items()},
+    }
+    assert rows[0]["against_best_peer"] > 0
+    rows = found["sections"]["seeds"]["rows"]
+    assert {row["loop"] for row in rows if "failed" in row} == {"torch compiled", "torchcfm compiled"}
+    assert rows[0]["against_all_cores"] > 0 and "no such mode" in bench.table(found)
+
+
+def test_one_process_serves_all_sizes(stub, monkeypatch):
+    started = []
+    monkeypatch.setattr(bench_training, "Peers", lambda *words: started.append(words) or contenders.Peers(*words))
+    sizes = bench_training._each([bench_training.QUICK, bench_training.Size(9, 16)], True, sys.executable)
+    assert [len(measure()) for _, measure in sizes] == [5, 5]
+    assert len(started) == 4  # two libraries, with one thread and with two
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_a_turn_is_whole_chunks(monkeypatch, gpu):
+    monkeypatch.setattr(bench_training, "on_gpu", lambda: gpu)
+    for size in itertools.starmap(bench_training.Size, itertools.product((8, 128, 512, 2048), (1, 512, 16384))):
+        steps = bench_training.steps_of(size, False)
+        assert steps >= 10 and bench_training.training(size, steps).steps == steps
 
 
 @pytest.mark.parametrize("python", [sys.executable, "no-such-python"])
@@ -223,8 +278,8 @@ def test_every_section_runs(root, capsys):
     assert [(row["net"], (row["dtype"], row["precision"])) for row in rows["agreement"]] == list(
         itertools.product(("mlp", "unet"), precisions)
     )
-    assert [row["dtype"] for row in rows["unet"]] == ["bfloat16"]
-    assert all(row["peak_share"] < 1 for row in rows["unet"])
+    assert [(row["task"], row.get("dtype")) for row in rows["unet"]] == [("train", "bfloat16"), ("sample", None)]
+    assert rows["unet"][0]["peak_share"] < 1
     assert [row["samples"] for row in rows["samples"]] == [100, 1000, 10_000, 100_000, 1_000_000]
     assert rows["memory"][-1]["direct_bytes"] > rows["memory"][0]["direct_bytes"]
 

@@ -60,15 +60,34 @@ def test_what_was_measured_is_kept_when_the_command_is_cut_off(tmp_path):
     assert [row["row"] for row in json.loads(path.read_text())["sections"]["some"]] == ["first"]
 
 
+def test_no_cpu_is_taken_for_a_gpu(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    with pytest.raises(SystemExit):
+        gpu.main()
+    assert "JAX finds no GPU; --tiny" in capsys.readouterr().err
+
+
 def test_a_device_that_computes_wrongly_ends_it_at_once(tmp_path):
     sections = {"smoke": (1.0, lambda bench: iter([gpu.Row("operations outside jit", 1.0, lambda: 1 / 0)]))}
     with pytest.raises(ValueError, match="operations outside jit failed on this device"):
         gpu.measured(sections, gpu.Bench(True, None), 5.0, tmp_path / "report.json")
 
 
-def test_a_peer_that_fails_is_left_out(capsys):
+def test_a_peer_that_fails_is_left_out():
     def fails():
         raise ChildProcessError("CUDA graphs: no")
 
-    seconds = gpu.raced({"ours": lambda: 1.0, "torch graphs": fails}, gpu.Bench(True, None))
-    assert list(seconds) == ["ours"] and "torch graphs is left out: CUDA graphs: no" in capsys.readouterr().out
+    def measure():
+        return {"raced": list(gpu.raced({"ours": lambda: 1.0, "torch graphs": fails}, gpu.Bench(True, None)))}
+
+    row = gpu.outcome(gpu.Row("some", 1.0, measure), 9.0, True)
+    assert row["raced"] == ["ours"] and row["contenders_failed"] == {"torch graphs": "CUDA graphs: no"}
+    assert "contenders_failed" not in gpu.outcome(gpu.Row("other", 1.0, dict), 9.0, True)
+
+
+def test_full_sizes_can_be_trained(monkeypatch):
+    """What is too much for a CPU is prepared there, at least."""
+    monkeypatch.setattr(gpu.bench_training, "on_gpu", lambda: True)
+    monkeypatch.setattr(gpu, "raced", lambda runners, bench: dict.fromkeys(runners, 1.0))
+    rows = [row.measure() for row in gpu.widths(gpu.Bench(False, None))]
+    assert len(rows) == 7 and all(rows)

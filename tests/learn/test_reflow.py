@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rfcollapse import data
-from rfcollapse.learn import reflow
+from rfcollapse.learn import devices, reflow
 from rfcollapse.learn import train as loop
 from rfcollapse.learn.plan import Plan
 from rfcollapse.learn.reflow import ReflowRound, each_round, run
@@ -196,3 +196,18 @@ def test_refuses(change, words, unchecked):
     settings = {"data": table(), "scheme": "ra", "rounds": 1, **TINY} | change
     with pytest.raises(ValueError, match=words):
         run(KEY, settings.pop("data"), **settings)
+
+
+def test_seeds_side_by_side_give_what_they_give_in_turn(monkeypatch):
+    """On a GPU the seeds of a device go together, on a CPU in turn: the same numbers, up to rounding."""
+    changed = {"model": "mlp", "options": {"width": 8, "depth": 1}, "pairs": 48, "rounds": 1, "real_fraction": ALPHA}
+    settings, together = TINY | changed, []
+    in_turn = {scheme: run(KEY, table(), scheme=scheme, **settings) for scheme in ("ra", "oras")}
+    jax.clear_caches()  # the programs of the other way have the same keys
+    monkeypatch.setattr(devices, "_take_turns", together.append)  # which returns None
+    for scheme, one in in_turn.items():
+        other = run(KEY, table(), scheme=scheme, **settings)
+        for name in ("second_moment", "one_step_moment", "straightness", "loss"):
+            np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-4, atol=1e-6, err_msg=name)
+    jax.clear_caches()
+    assert together
