@@ -56,7 +56,7 @@ def log_density(
 
 @eqx.filter_jit
 def reverse_sde(
-    key: Key[Array, "*n"],
+    key: Key[Array, "*rows"],
     model: Callable,
     data: Float[Array, "n d"],
     *,

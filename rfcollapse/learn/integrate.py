@@ -143,7 +143,7 @@ def marginals(model: Callable, noise: Float[Array, "n d"], *, steps: Steps = 40,
 @check.in_float64
 @eqx.filter_jit
 def reverse_sde(
-    key: Key[Array, "*n"],
+    key: Key[Array, "*rows"],
     model: Callable,
     data: Float[Array, "n d"],
     marginals: Marginals | None,

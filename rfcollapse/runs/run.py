@@ -91,6 +91,9 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False, strict: bool
     images there is more, see `rfcollapse.runs.looks.looked_at`; 8 of them, from the same noise in every round, are kept
     in pictures-NNN.npy.
 
+    Of several processes (see `rfcollapse.runs.processes`) the first keeps the folder and returns the metrics, the
+    others return the configuration alone.
+
     Args:
         plan: see `rfcollapse.runs.plan.RunPlan`.
         folder: held by this process while it runs; unless resume, nothing of a run is in it.
@@ -156,10 +159,8 @@ def run(plan: RunPlan, folder: str | Path, *, resume: bool = False, strict: bool
         models = processes.models_of_first(kept, like, len(rows))
         looked = _looker(plan, real) if real.images and real.held is not None else lambda *_: ({}, None)
         beside = None
-        quiet = {"disable": not processes.is_first()}
-        bar = tqdm(
-            total=plan.rounds + 1, initial=len(rows), desc=f"{plan.scheme} on {plan.data}", unit="round", **quiet
-        )
+        about = {"desc": f"{plan.scheme} on {plan.data}", "unit": "round", "disable": not processes.is_first()}
+        bar = tqdm(total=plan.rounds + 1, initial=len(rows), **about)
         since = time.monotonic()
         with bar:
             for latest in reflow.each_round(key_run, real.train, plan, models):
